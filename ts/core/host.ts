@@ -1,0 +1,215 @@
+/**
+ * What TypeScript asks of the machine below it: links, circuits, connections, flows and proxies.
+ *
+ * The Node root satisfies `NodeHost` with the native driver (bindings/node), which moves every byte of relays, exits and
+ * proxies without JavaScript; a browser root satisfies it with the engine in WASM and its own sessions.
+ *
+ * Invariant: nothing here is called once per packet. Bytes cross only where JavaScript itself is the reader or writer.
+ * Ids (`LinkId`, `CircuitId`, …) are numbers that one host never uses twice.
+ */
+
+export type LinkId = number;
+export type StreamId = number;
+export type CircuitId = number;
+export type ConnectionId = number;
+export type FlowId = number;
+export type ProxyRequestId = number;
+export type ProxyId = number;
+
+/** The roles a node plays; any mix. */
+export interface Roles {
+  client: boolean;
+  relay: boolean;
+  exit: boolean;
+}
+
+/** An onion key this node holds: seed and validity in unix seconds. */
+export interface OnionKeySeed {
+  seed: Uint8Array;
+}
+
+export interface HostOptions {
+  /** The Ed25519 seed (32 bytes) that is this node's identity. */
+  identitySeed: Uint8Array;
+  /** UDP addresses, `ip:port`; port 0 picks one. IPv4, IPv6 or both. */
+  listen: string[];
+  roles: Roles;
+  /** Where the set-up replay cache is kept; without it, memory only (set-ups older than the start are refused). */
+  replayFile?: string;
+  limits?: Partial<HostLimits>;
+}
+
+export interface HostLimits {
+  /** Circuits this relay carries at most. Default 100000. */
+  circuits: number;
+  /** Set-ups accepted per link and second, burst twice that. Default 200. */
+  setupsPerSecond: number;
+  /** Bytes that stalled readers may hold at this node before the worst is dropped. Default 64 MiB. */
+  readerBytes: number;
+  /** Largest window of one flow. Default 16 MiB. */
+  windowBytesMax: number;
+  /** A link without a sign of life for this long is lost. Default 3000. */
+  linkIdleMs: number;
+}
+
+export interface HopSpec {
+  /** Node id, 64 hex digits. */
+  id: string;
+  /** X-Wing public key, 1216 bytes. */
+  onionKey: Uint8Array;
+}
+
+export interface CircuitSpec {
+  /** 1 to 5 hops; the first must be a neighbour with a link up, the last an exit. */
+  hops: HopSpec[];
+  /** Payload 1202 (M) or 1314 bytes (L). Default `M`. */
+  sizeClass?: 'M' | 'L';
+  /** Default: AES-128-GCM where this CPU has AES, else ChaCha20-Poly1305. */
+  suite?: 'aes128gcm' | 'aes256gcm' | 'chacha20poly1305';
+}
+
+export interface ExitRules {
+  /** Lets the exit dial 127/8 and ::1. Off unless said. */
+  allowLoopback?: boolean;
+  /** Ports refused. Default [25]. */
+  denyPorts?: number[];
+  /** CIDR blocks refused besides every non-global one. */
+  deny?: string[];
+  /** CIDR blocks allowed although non-global. */
+  allow?: string[];
+}
+
+export interface ProxyOptions {
+  /** `ip:port`. */
+  listen: string;
+  credentials?: { user: string; password: string };
+}
+
+/** What the host tells TypeScript, in order. */
+export type HostEvent =
+  | { type: 'link_up'; link: LinkId; peer: string; address: string; incoming: boolean; version: number }
+  | { type: 'link_down'; link: LinkId; peer: string; reason: string }
+  /** A set-up names a next hop to which no link is up: dial it, or answer with `nextHopUnreachable`. */
+  | { type: 'next_hop_wanted'; peer: string }
+  /** The peer opened a bidirectional session stream. */
+  | { type: 'stream_opened'; link: LinkId; stream: StreamId }
+  /** An application datagram of the session. Base64. */
+  | { type: 'datagram'; link: LinkId; data: string }
+  | { type: 'circuit_down'; circuit: CircuitId; reason: string }
+  | { type: 'connection_down'; connection: ConnectionId; reason: string }
+  /** Streams live, and nothing came back for `silent_ms`: move the connection to another circuit. */
+  | { type: 'connection_stalled'; connection: ConnectionId; circuit: CircuitId; silent_ms: number }
+  | { type: 'connection_moved'; connection: ConnectionId; circuit: CircuitId }
+  /** A key nears its end: build another circuit and move. */
+  | { type: 'circuit_worn'; circuit: CircuitId }
+  | { type: 'flow_closed'; flow: FlowId; reason: string; received: number; sent: number }
+  /** A proxy client wants `host:port`; answer with `proxyAssign` or `proxyRefuse`. */
+  | {
+      type: 'proxy_request';
+      request: ProxyRequestId;
+      kind: 'tcp' | 'udp';
+      protocol: 'socks5' | 'http';
+      host: string;
+      port: number;
+      /** The SOCKS user, by which streams are kept apart. */
+      user?: string;
+      source: string;
+    }
+  /** The request's flow ended (or its client left). */
+  | { type: 'proxy_closed'; request: ProxyRequestId; received: number; sent: number; reason: string };
+
+export interface LinkStats {
+  link: LinkId;
+  peer: string;
+  address: string;
+  incoming: boolean;
+  rtt_us: number;
+  mtu: number;
+  packets_received: number;
+  packets_sent: number;
+  bytes_received: number;
+  bytes_sent: number;
+  age_ms: number;
+}
+
+export interface CircuitStats {
+  circuit: CircuitId;
+  role: 'client' | 'relay' | 'exit';
+  packets_forward: number;
+  packets_backward: number;
+  bytes_forward: number;
+  bytes_backward: number;
+}
+
+export interface HostStats {
+  links: LinkStats[];
+  /** Totals at this node, all circuits, past ones included. */
+  relayed: { packets_forward: number; packets_backward: number; bytes_forward: number; bytes_backward: number };
+  exit: { flows_open: number; flows_total: number; bytes_in: number; bytes_out: number; udp_in: number; udp_out: number };
+  client: { flows_open: number; flows_total: number; bytes_in: number; bytes_out: number };
+  circuits: { client: number; relay: number; exit: number };
+  /** Bytes held for readers that have not read them. */
+  reader_bytes: number;
+  /** CPU time of the driver's thread. */
+  cpu_us: number;
+  /** Count by reason; every reason is there. */
+  drops: Record<string, number>;
+}
+
+/** Rejections are `WayfareError`s whose `code` is a drop reason or one of `ErrorCode`. */
+export interface NodeHost {
+  readonly id: string;
+  /** Binds the socket; resolves with the bound addresses. */
+  start(): Promise<string[]>;
+
+  linkOpen(peer: string, addresses: string[]): Promise<LinkId>;
+  linkClose(link: LinkId, reason: string): void;
+  nextHopUnreachable(peer: string): void;
+
+  streamOpen(link: LinkId): Promise<StreamId>;
+  /** `null` at the end. At most 64 KiB. */
+  streamRead(stream: StreamId): Promise<Uint8Array | null>;
+  streamWrite(stream: StreamId, data: Uint8Array): Promise<void>;
+  streamFinish(stream: StreamId): void;
+  streamReset(stream: StreamId, code: number): void;
+  datagramSend(link: LinkId, data: Uint8Array): void;
+
+  /** Keys that set-ups may be sealed to, the current one first. */
+  setOnionKeys(keys: OnionKeySeed[]): void;
+  setExitRules(rules: ExitRules): void;
+  /** For the self-check and for draining: a relay that stops forwarding drops by reason `forwarding_stopped`. */
+  setForwarding(on: boolean): void;
+  /** No new circuits and flows from now on. */
+  drain(): void;
+
+  circuitOpen(spec: CircuitSpec): Promise<CircuitId>;
+  circuitClose(circuit: CircuitId): void;
+  circuitStats(circuit: CircuitId): CircuitStats | null;
+  /** Inner QUIC to the circuit's exit, whose identity is proven before it resolves. */
+  connectionOpen(circuit: CircuitId): Promise<ConnectionId>;
+  /** Moves a running connection to another circuit to the same exit. */
+  connectionMove(connection: ConnectionId, circuit: CircuitId): void;
+  connectionClose(connection: ConnectionId): void;
+
+  /** A TCP flow; resolves when the exit has connected, with the exit's own socket address. */
+  flowOpen(connection: ConnectionId, host: string, port: number): Promise<{ flow: FlowId; local: string }>;
+  flowRead(flow: FlowId): Promise<Uint8Array | null>;
+  flowWrite(flow: FlowId, data: Uint8Array): Promise<void>;
+  flowFinish(flow: FlowId): void;
+  flowReset(flow: FlowId): void;
+
+  /** Resolves with the bound address. */
+  socksListen(options: ProxyOptions): Promise<{ proxy: ProxyId; address: string }>;
+  httpListen(options: ProxyOptions): Promise<{ proxy: ProxyId; address: string }>;
+  proxyClose(proxy: ProxyId): void;
+  proxyAssign(request: ProxyRequestId, connection: ConnectionId): void;
+  /** `code`: a drop reason or error code; the proxy answers its protocol's nearest. */
+  proxyRefuse(request: ProxyRequestId, code: string): void;
+
+  stats(): Promise<HostStats>;
+  /** Closes everything; resolves when the thread has ended. */
+  close(): Promise<void>;
+}
+
+/** Makes a host; events come in batches, in order. */
+export type CreateHost = (options: HostOptions, onEvents: (events: HostEvent[]) => void) => NodeHost;
