@@ -1,1 +1,24 @@
-//! wayfare-quic
+//! Many QUIC connections on one endpoint, without I/O: links between nodes and inner connections alike run on it.
+//!
+//! Drive it so: hand in a datagram, a timeout or a change to a connection; then take events until there are none; then take
+//! transmits until there are none; then sleep until `poll_timeout`. Around quinn-proto (RFC 9000, 9001, 9221); identities are
+//! raw Ed25519 public keys (RFC 7250), so a connection's peer is its key and nothing else.
+//!
+//! Invariant: reads no clock and opens no socket. Everything that belongs to a connection goes when it has drained.
+
+mod host;
+mod limits;
+pub mod tls;
+mod transport;
+
+pub use host::{HostConfig, QuicEvent, QuicHost};
+pub use limits::PassThrough;
+pub use quinn_proto::{
+    ApplicationClose, ClientConfig, Connection, ConnectionError, ConnectionHandle, Dir, EcnCodepoint, EndpointConfig,
+    FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, StreamId, Transmit, TransportConfig,
+    VarInt, WriteError,
+};
+pub use transport::{InnerWindows, inner_transport, link_transport};
+
+/// The clock's type: what the host passes in.
+pub type Instant = std::time::Instant;

@@ -1,0 +1,72 @@
+//! The transport parameters of links and of inner connections, and why they differ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn_proto::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+
+use crate::PassThrough;
+
+/// Acknowledgements are packets too, on every hop: ask for few (draft-ietf-quic-ack-frequency).
+fn thin_acknowledgements(threshold: u32, max_delay_ms: u64) -> AckFrequencyConfig {
+    let mut ack = AckFrequencyConfig::default();
+    ack.ack_eliciting_threshold(VarInt::from_u32(threshold)).max_ack_delay(Some(Duration::from_millis(max_delay_ms)));
+    ack
+}
+
+fn idle(ms: u32) -> Option<IdleTimeout> {
+    Some(IdleTimeout::from(VarInt::from_u32(ms)))
+}
+
+/// A link between two nodes: packets as datagrams, a control stream, session streams.
+///
+/// `idle_ms` without a sign of life loses the link; keep-alives go every third of that.
+pub fn link_transport(idle_ms: u32) -> TransportConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(1452);
+    let mut t = TransportConfig::default();
+    t.max_idle_timeout(idle(idle_ms))
+        .keep_alive_interval(Some(Duration::from_millis(u64::from(idle_ms) / 3)))
+        .congestion_controller_factory(Arc::new(PassThrough { window_bytes: 64 << 20 }))
+        .datagram_receive_buffer_size(Some(4 << 20))
+        .datagram_send_buffer_size(2 << 20)
+        .max_concurrent_bidi_streams(VarInt::from_u32(64))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(256 << 10))
+        .receive_window(VarInt::from_u32(1 << 20))
+        .send_window(2 << 20)
+        .initial_mtu(1200)
+        .mtu_discovery_config(Some(discovery))
+        .packet_threshold(16)
+        .ack_frequency_config(Some(thin_acknowledgements(32, 20)))
+        .send_fairness(false);
+    t
+}
+
+/// What an inner connection may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct InnerWindows {
+    /// Largest window of one stream; the flow window above it starts small and grows (see the engine's flows).
+    pub stream_bytes: u32,
+    /// Receive window of all streams.
+    pub connection_bytes: u32,
+}
+
+/// An inner connection between client and exit, whose every packet is one onion packet of a fixed size.
+pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
+    let mut t = TransportConfig::default();
+    t.max_idle_timeout(idle(idle_ms))
+        .datagram_receive_buffer_size(Some(1 << 20))
+        .datagram_send_buffer_size(1 << 20)
+        .max_concurrent_bidi_streams(VarInt::from_u32(4096))
+        .max_concurrent_uni_streams(VarInt::from_u32(1))
+        .stream_receive_window(VarInt::from_u32(windows.stream_bytes))
+        .receive_window(VarInt::from_u32(windows.connection_bytes))
+        .send_window(u64::from(windows.connection_bytes))
+        .initial_mtu(mtu)
+        .min_mtu(mtu)
+        .mtu_discovery_config(None)
+        .packet_threshold(16)
+        .ack_frequency_config(Some(thin_acknowledgements(24, 20)));
+    t
+}
