@@ -240,6 +240,9 @@ fn localhost_is_loopback_and_only_on_permission() {
         assert_eq!(dials(&open, text).len(), 1, "{text}");
     }
     // The permission is for 127.0.0.0/8, ::1 and the mapped spelling alone.
+    let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+    assert_eq!(open.select(&[mapped]), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+    assert_eq!((open.check_address(mapped), closed.check_address(mapped).is_err()), (Ok(()), true));
     for address in v4_edges().into_iter().filter(|&a| v4_is_special(a) && a >> 24 != 127) {
         assert!(open.check_address(Ipv4Addr::from(address).into()).is_err(), "{}", Ipv4Addr::from(address));
     }
