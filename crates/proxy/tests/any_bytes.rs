@@ -1,5 +1,7 @@
 //! Whatever comes and however it is cut: no panic, the same outcome, nothing held beyond the limits.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use proptest::prelude::*;
 use wayfare_proxy::http::{Body, HEAD_LEN_MAX};
 use wayfare_proxy::socks5::parse_datagram;

@@ -1,5 +1,7 @@
 //! What the HTTP proxy makes of requests: by RFC 9110 and RFC 9112, and by the ways requests get smuggled.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use wayfare_proxy::http::{ESTABLISHED, HEAD_LEN_MAX};
 use wayfare_proxy::{Credentials, Failure, Http, Kind, Progress, Request};
 use wayfare_types::Reason;

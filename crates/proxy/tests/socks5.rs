@@ -1,5 +1,7 @@
 //! SOCKS5 conversations, byte for byte as RFC 1928 and RFC 1929 lay them out.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::net::SocketAddr;
 
 use wayfare_proxy::socks5::{Address, Datagram, ReplyCode, emit_datagram, parse_datagram, reply};
