@@ -1,0 +1,55 @@
+/**
+ * The port behind which nodes are found. Gossip implements it now (ts/directory); an overlay replaces it later.
+ *
+ * Invariant: a `Directory` hands out whole snapshots, held locally. Nothing may ask it a question whose answer needs the
+ * network, since a look-up per path reveals the path (design: "Fetching descriptors per path reveals paths").
+ */
+
+/** An onion key with its validity, unix seconds. */
+export interface OnionKey {
+  /** X-Wing public key, 1216 bytes. */
+  key: Uint8Array;
+  from_s: number;
+  until_s: number;
+}
+
+/** What a node says of itself, signed by its identity. */
+export interface Descriptor {
+  /** Ed25519 public key, 64 hex digits. */
+  id: string;
+  /** Grows with every edition. */
+  seq: number;
+  /** When it was signed, and when it stops to count; unix seconds. */
+  time_s: number;
+  expires_s: number;
+  /** `ip:port`, where its UDP socket is reached. */
+  addresses: string[];
+  roles: { client: boolean; relay: boolean; exit: boolean };
+  /** Those that are valid now or soon, the newest first. */
+  onionKeys: OnionKey[];
+  /** Cipher suites it takes in set-ups. */
+  suites: string[];
+  /** Link protocol versions. */
+  versions: { min: number; max: number };
+  /** The node's own estimates; a hint, never a proof. */
+  estimates: { rate_bytes_per_s?: number; rtt_us?: number };
+}
+
+export interface Directory {
+  /** All that are valid now. */
+  descriptors(): Descriptor[];
+  get(id: string): Descriptor | undefined;
+  /** Publishes this node's own signed descriptor. */
+  publish(record: Uint8Array): void;
+  /** Called for each descriptor that is new or newer. Returns the way to stop. */
+  subscribe(onDescriptor: (descriptor: Descriptor) => void): () => void;
+}
+
+/** The key a set-up is sealed to: the newest one that is valid now. */
+export function onionKeyAt(descriptor: Descriptor, now_s: number): OnionKey | undefined {
+  let best: OnionKey | undefined;
+  for (const key of descriptor.onionKeys) {
+    if (key.from_s <= now_s && now_s < key.until_s && (best === undefined || key.from_s > best.from_s)) best = key;
+  }
+  return best;
+}
