@@ -8,17 +8,18 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Monotonic milliseconds, from any origin. */
-  now(): number;
   /** Unix time in milliseconds. */
-  wall(): number;
+  now_ms(): number;
   /** Calls once, after `delay_ms`. */
-  after(delay_ms: number, run: () => void): Timer;
+  setTimeout(run: () => void, delay_ms: number): Timer;
 }
 
+/** Unpredictable in a real node, seeded in a simulated one. */
 export interface Random {
-  /** Fills with uniform bytes; unpredictable in a real node, seeded in a simulated one. */
-  bytes(length: number): Uint8Array;
+  /** Fills with uniform bytes. */
+  fill(bytes: Uint8Array): void;
+  /** A whole number in [0, bound), uniform; `bound` is rounded down. */
+  below(bound: number): number;
 }
 
 /** A node's own small files: identity, onion keys, known peers. Names are plain (`[a-z0-9._-]+`), no folders. */
@@ -42,14 +43,16 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
-/** A whole number in [0, bound), uniform. */
-export function randomBelow(random: Random, bound: number): number {
-  if (!Number.isSafeInteger(bound) || bound < 1 || bound > 2 ** 32)
-    throw new RangeError(`bound ${bound} is not in 1..2^32`);
-  const limit = Math.floor(2 ** 32 / bound) * bound;
+/** `Random.below` out of `Random.fill`, without modulo bias. */
+export function randomBelow(fill: (bytes: Uint8Array) => void, bound: number): number {
+  const whole = Math.floor(bound);
+  if (!(whole >= 1 && whole <= 2 ** 32)) throw new RangeError(`bound ${bound} is not in 1..2^32`);
+  const limit = Math.floor(2 ** 32 / whole) * whole;
+  const bytes = new Uint8Array(4);
+  const view = new DataView(bytes.buffer);
   for (;;) {
-    const b = random.bytes(4);
-    const value = new DataView(b.buffer, b.byteOffset, 4).getUint32(0);
-    if (value < limit) return value % bound;
+    fill(bytes);
+    const value = view.getUint32(0);
+    if (value < limit) return value % whole;
   }
 }
