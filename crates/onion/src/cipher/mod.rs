@@ -1,0 +1,25 @@
+//! AEAD with a detached tag in place, and the bare keystream under it.
+//!
+//! The AEAD's implementation is chosen per target: assembly natively, plain Rust in WebAssembly. Nothing else in this
+//! crate knows which.
+
+#[cfg_attr(not(target_arch = "wasm32"), path = "native.rs")]
+#[cfg_attr(target_arch = "wasm32", path = "portable.rs")]
+mod aead;
+mod keystream;
+
+pub(crate) use aead::Aead;
+pub(crate) use keystream::{Keystream, chacha20_xor};
+
+/// Bytes of a tag.
+pub(crate) const TAG: usize = 16;
+
+/// `iv XOR (0^32 | counter)`.
+#[inline]
+pub(crate) fn nonce(iv: &[u8; 12], counter: u64) -> [u8; 12] {
+    let [a, b, c, d, low @ ..] = *iv;
+    let low = (u64::from_be_bytes(low) ^ counter).to_be_bytes();
+    let mut out = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
+    out[4..].copy_from_slice(&low);
+    out
+}
