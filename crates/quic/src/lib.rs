@@ -15,7 +15,7 @@ pub use host::{HostConfig, QuicEvent, QuicHost};
 pub use limits::PassThrough;
 pub use quinn_proto::{
     ApplicationClose, ClientConfig, Connection, ConnectionError, ConnectionHandle, Dir, EcnCodepoint, EndpointConfig,
-    FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, StreamId, Transmit, TransportConfig,
+    FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, Side, StreamId, Transmit, TransportConfig,
     VarInt, WriteError,
 };
 pub use transport::{InnerWindows, inner_transport, link_transport};

@@ -3,8 +3,8 @@
 //! Invariant: no clock, no randomness, no I/O; nothing here allocates per packet.
 
 mod id;
-mod reason;
 mod random;
+mod reason;
 
 pub use id::{IdError, NodeId};
 pub use random::Random;

@@ -86,7 +86,13 @@ reasons! {
     ExitPortDenied = "exit_port_denied",
     /// The name does not resolve.
     ExitNameUnresolved = "exit_name_unresolved",
-    /// The destination refused, or could not be reached.
+    /// The destination does not answer, or no route leads there.
+    ExitUnreachable = "exit_unreachable",
+    /// The exit takes no more at the moment.
+    ExitOverloaded = "exit_overloaded",
+    /// The other end broke the flow off.
+    FlowReset = "flow_reset",
+    /// The destination refused.
     ExitConnectFailed = "exit_connect_failed",
     /// A datagram fragment that fits no datagram.
     FragmentMalformed = "fragment_malformed",
@@ -100,6 +106,8 @@ reasons! {
     ProxyCredentials = "proxy_credentials",
     /// A proxy client asked for something the proxy does not do.
     ProxyUnsupported = "proxy_unsupported",
+    /// This node is going away and takes nothing new.
+    Draining = "draining",
     /// A descriptor whose signature does not verify.
     DescriptorForged = "descriptor_forged",
     /// A descriptor too old, or from the future.

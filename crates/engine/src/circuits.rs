@@ -1,0 +1,276 @@
+//! Circuits that begin, pass or end at this node: what each holds, and how one ends.
+
+use bytes::BytesMut;
+use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
+use wayfare_quic::Instant;
+use wayfare_relay::{Duty, LinkId, Next};
+use wayfare_types::{NodeId, Reason};
+use wayfare_wire::{Control, HEADER, Header, Part, REPLY_BYTES, SizeClass, TAGS, get_payload, put_payload};
+
+use crate::api::{CircuitId, CircuitInfo, Event};
+use crate::engine::Engine;
+use crate::setup::PendingRelay;
+
+/// How long a set-up may take.
+pub(crate) const SETUP_TIMEOUT_MS: u64 = 5_000;
+
+pub(crate) struct RelayCircuit {
+    /// Towards the client: the id that the previous node gave us.
+    pub prev: Next,
+    /// The id we gave the previous node.
+    pub forward_cid: Option<u32>,
+    /// The id we gave the next node.
+    pub backward_cid: Option<u32>,
+    /// Away from the client.
+    pub next: Option<Next>,
+    pub pending: Option<Box<PendingRelay>>,
+}
+
+pub(crate) struct ExitCircuit {
+    pub prev: Next,
+    pub forward_cid: u32,
+    pub backward: BackwardHop,
+    pub class: SizeClass,
+}
+
+pub(crate) struct ClientCircuit {
+    pub link: LinkId,
+    /// The id we gave the first hop.
+    pub backward_cid: u32,
+    /// The id the first hop gave us.
+    pub forward_cid: u32,
+    pub class: SizeClass,
+    pub exit: NodeId,
+    pub path: Option<Box<ClientPath>>,
+    pub setup: Option<(Box<ClientSetup>, Instant)>,
+    pub worn_told: bool,
+    pub info: CircuitInfo,
+}
+
+pub(crate) enum Circuit {
+    Relay(RelayCircuit),
+    Exit(Box<ExitCircuit>),
+    Client(Box<ClientCircuit>),
+}
+
+impl Circuit {
+    pub(crate) fn pending(&self) -> bool {
+        match self {
+            Self::Relay(c) => c.pending.is_some(),
+            Self::Client(c) => c.setup.is_some(),
+            Self::Exit(_) => false,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Relay(c) => c.pending.as_ref().map(|p| p.deadline),
+            Self::Client(c) => c.setup.as_ref().map(|(_, at)| *at),
+            Self::Exit(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Begins a circuit; `CircuitUp` or `CircuitDown` follows. A link to the first hop must be up.
+    ///
+    /// # Errors
+    /// `SetupUnreachable` without a link to the first hop, `SetupMalformed` for a path of no or of too many hops.
+    pub fn circuit_open(
+        &mut self,
+        now: Instant,
+        hops: &[HopSpec],
+        class: SizeClass,
+        suite: Option<Suite>,
+    ) -> Result<CircuitId, Reason> {
+        let (Some(first), Some(last)) = (hops.first(), hops.last()) else { return Err(Reason::SetupMalformed) };
+        let link = self.link_to(first.node).ok_or(Reason::SetupUnreachable)?;
+        let suite = suite.unwrap_or_else(Suite::preferred);
+        let minute = self.minute(now);
+        let (setup, message) =
+            ClientSetup::build(hops, suite, class, minute, &mut *self.random).map_err(|_| Reason::SetupMalformed)?;
+        let id = self.next_circuit_id();
+        let backward_cid = self.table.give(link, id, class, Duty::Client)?;
+        let deadline = now + std::time::Duration::from_millis(SETUP_TIMEOUT_MS);
+        let circuit = ClientCircuit {
+            link,
+            backward_cid,
+            forward_cid: 0,
+            class,
+            exit: last.node,
+            path: None,
+            setup: Some((Box::new(setup), deadline)),
+            worn_told: false,
+            info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
+        };
+        self.circuits.insert(id, Circuit::Client(Box::new(circuit)));
+        self.send_control(link, &Control::Setup { back_cid: backward_cid, message });
+        Ok(id)
+    }
+
+    /// The client's own set-up was answered.
+    pub(crate) fn client_reply(&mut self, now: Instant, id: CircuitId, forward_cid: u32, mut reply: [u8; REPLY_BYTES]) {
+        let Some(Circuit::Client(circuit)) = self.circuits.get_mut(&id) else { return };
+        let Some((setup, _)) = circuit.setup.take() else { return };
+        match setup.complete(&mut reply) {
+            Ok(path) => {
+                circuit.path = Some(Box::new(path));
+                circuit.forward_cid = forward_cid;
+                self.events.push_back(Event::CircuitUp(id));
+            }
+            Err(reason) => {
+                circuit.forward_cid = forward_cid;
+                self.counters.count(reason);
+                self.end_circuit(now, id, reason, None);
+            }
+        }
+    }
+
+    /// Ends one of this node's own circuits.
+    pub fn circuit_close(&mut self, now: Instant, id: CircuitId) {
+        if matches!(self.circuits.get(&id), Some(Circuit::Client(_))) {
+            self.end_circuit(now, id, Reason::CircuitClosed, None);
+        }
+    }
+
+    /// What one of this node's own circuits carried.
+    pub fn circuit_info(&self, id: CircuitId) -> Option<CircuitInfo> {
+        match self.circuits.get(&id)? {
+            Circuit::Client(c) => Some(c.info),
+            _ => None,
+        }
+    }
+
+    /// Forgets a circuit, takes its ids back and tells the neighbours, except over the link `from` it was told by or that
+    /// is gone.
+    pub(crate) fn end_circuit(&mut self, now: Instant, id: CircuitId, reason: Reason, from: Option<LinkId>) {
+        let Some(circuit) = self.circuits.remove(&id) else { return };
+        let mut tell = Vec::new();
+        match circuit {
+            Circuit::Relay(c) => {
+                c.forward_cid.into_iter().chain(c.backward_cid).for_each(|cid| self.table.take(cid));
+                tell.push(c.prev);
+                tell.extend(c.next);
+            }
+            Circuit::Exit(c) => {
+                self.table.take(c.forward_cid);
+                tell.push(c.prev);
+            }
+            Circuit::Client(c) => {
+                self.table.take(c.backward_cid);
+                if c.path.is_some() || c.forward_cid != 0 {
+                    tell.push(Next { link: c.link, cid: c.forward_cid });
+                }
+                self.events.push_back(Event::CircuitDown { circuit: id, reason });
+                self.circuit_gone(now, id);
+            }
+        }
+        for next in tell {
+            if Some(next.link) != from && self.links.contains_key(&next.link) {
+                self.send_control(next.link, &Control::Destroy { cid: next.cid, reason: reason as u8 });
+            }
+        }
+    }
+
+    /// A neighbour ended a circuit.
+    pub(crate) fn handle_destroy(&mut self, now: Instant, link: LinkId, cid: u32, reason: u8) {
+        let reason = Reason::ALL.get(usize::from(reason)).copied().unwrap_or(Reason::CircuitClosed);
+        match self.table.circuit(link, cid) {
+            Some(circuit) => self.end_circuit(now, circuit, reason, Some(link)),
+            None => self.counters.count(Reason::CircuitUnknown),
+        }
+    }
+
+    /// Set-ups that were not answered in time.
+    pub(crate) fn expire_setups(&mut self, now: Instant) {
+        let late: Vec<CircuitId> =
+            self.circuits.iter().filter(|(_, c)| c.deadline().is_some_and(|at| at <= now)).map(|(&id, _)| id).collect();
+        for id in late {
+            self.counters.count(Reason::Timeout);
+            self.end_circuit(now, id, Reason::Timeout, None);
+        }
+    }
+
+    /// Sends one inner datagram away on a circuit of this client's.
+    pub(crate) fn client_send(&mut self, id: CircuitId, inner: &[u8]) {
+        let Some(Circuit::Client(c)) = self.circuits.get_mut(&id) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
+        let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
+        let header = Header { part: Part::Whole, cid: c.forward_cid, counter: 0 };
+        let mut packet = Self::new_packet(header, c.class.body_bytes());
+        let sealed = put_payload(&mut packet[HEADER + TAGS..], inner)
+            .and_then(|()| path.wrap(&mut packet[HEADER..], &mut *self.random));
+        match sealed {
+            Ok(counter) => Header { counter, ..header }.emit(&mut packet),
+            Err(reason) => return self.counters.count(reason),
+        }
+        c.info.packets_forward += 1;
+        c.info.bytes_forward += packet.len() as u64;
+        self.stats.client_packets_forward += 1;
+        self.stats.client_bytes_forward += packet.len() as u64;
+        if path.worn() && !c.worn_told {
+            c.worn_told = true;
+            self.events.push_back(Event::CircuitWorn(id));
+        }
+        let link = c.link;
+        self.send_packet(link, packet);
+    }
+
+    /// Sends one inner datagram back to the client of a circuit that ends here.
+    pub(crate) fn exit_send(&mut self, id: CircuitId, inner: &[u8]) {
+        let Some(Circuit::Exit(c)) = self.circuits.get_mut(&id) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
+        let header = Header { part: Part::Whole, cid: c.prev.cid, counter: 0 };
+        let mut packet = Self::new_packet(header, c.class.body_bytes());
+        let sealed =
+            put_payload(&mut packet[HEADER + TAGS..], inner).and_then(|()| c.backward.origin(&mut packet[HEADER..]));
+        match sealed {
+            Ok(counter) => Header { counter, ..header }.emit(&mut packet),
+            Err(reason) => return self.counters.count(reason),
+        }
+        self.stats.exit_packets_backward += 1;
+        self.stats.exit_bytes_backward += packet.len() as u64;
+        let link = c.prev.link;
+        self.send_packet(link, packet);
+    }
+
+    /// A packet of ours came back: open all layers and hand its inner datagram to the inner connections.
+    pub(crate) fn client_packet(&mut self, now: Instant, id: CircuitId, counter: u64, mut packet: BytesMut) {
+        let Some(Circuit::Client(c)) = self.circuits.get_mut(&id) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
+        let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
+        if let Err(failed) = path.open(counter, &mut packet[HEADER..]) {
+            return self.counters.count(failed.reason);
+        }
+        c.info.packets_backward += 1;
+        c.info.bytes_backward += packet.len() as u64;
+        self.stats.client_packets_backward += 1;
+        self.stats.client_bytes_backward += packet.len() as u64;
+        let exit = c.exit;
+        match inner_datagram(packet) {
+            Ok(inner) => self.inner_arrived_client(now, id, exit, inner),
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+
+    /// A client's packet has reached its exit.
+    pub(crate) fn exit_packet(&mut self, now: Instant, id: CircuitId, packet: BytesMut) {
+        self.stats.exit_packets_forward += 1;
+        self.stats.exit_bytes_forward += packet.len() as u64;
+        match inner_datagram(packet) {
+            Ok(inner) => self.inner_arrived_exit(now, id, inner),
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+}
+
+/// Cuts the inner datagram out of an opened packet, without a copy.
+fn inner_datagram(mut packet: BytesMut) -> Result<BytesMut, Reason> {
+    let bytes = get_payload(&packet[HEADER + TAGS..])?.len();
+    let mut inner = packet.split_off(HEADER + TAGS + 2);
+    inner.truncate(bytes);
+    Ok(inner)
+}

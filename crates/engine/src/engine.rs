@@ -1,0 +1,329 @@
+//! The engine's state, its links, and the order in which it is asked.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use wayfare_onion::setup::MINUTES;
+use wayfare_onion::{OnionSecret, ReplayCache};
+use wayfare_quic::{Instant, tls::Identity};
+use wayfare_relay::{Arrival, CircuitTable, LinkId};
+use wayfare_types::{Counters, NodeId, Random, Reason};
+use wayfare_wire::{Control, ControlDecoder, HEADER, Header, halves::split};
+
+use crate::api::{CircuitId, EngineConfig, Event, Output, Stats};
+use crate::circuits::Circuit;
+use crate::inner::Inner;
+
+/// How often housekeeping looks at deadlines while anything has one.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Set-ups remembered at most: ten thousand a minute for as long as a minute is accepted.
+const REPLAYS_MAX: usize = 70_000;
+
+/// A neighbour, as far as the engine knows it.
+pub(crate) struct Link {
+    pub peer: NodeId,
+    max_datagram: usize,
+    decoder: ControlDecoder,
+    /// Set-ups it may still send, in thousandths.
+    budget_milli: u64,
+    budget_at: Instant,
+}
+
+/// See the crate's first paragraph.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) id: NodeId,
+    pub(crate) random: Box<dyn Random>,
+    pub(crate) table: CircuitTable,
+    pub(crate) circuits: HashMap<CircuitId, Circuit>,
+    pub(crate) links: HashMap<LinkId, Link>,
+    pub(crate) inner: Inner,
+    pub(crate) secrets: Vec<OnionSecret>,
+    pub(crate) replays: ReplayCache,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) counters: Counters,
+    pub(crate) stats: Stats,
+    pub(crate) draining: bool,
+    forwarding: bool,
+    next_circuit: CircuitId,
+    clock: (Instant, u64),
+    tick_at: Option<Instant>,
+}
+
+impl Engine {
+    /// An engine without links. `unix_ms` is the wall clock at `now`.
+    ///
+    /// # Errors
+    /// When the identity or the TLS configuration is refused; the text says why.
+    pub fn new(config: EngineConfig, now: Instant, unix_ms: u64, mut random: Box<dyn Random>) -> Result<Self, String> {
+        let identity = Identity::from_seed(&config.identity_seed).map_err(|e| e.to_string())?;
+        let inner = Inner::new(&identity, &config, &mut *random)?;
+        Ok(Self {
+            id: identity.id(),
+            random,
+            // A circuit passing through has an id on either side.
+            table: CircuitTable::new(config.limits.circuits.saturating_mul(2)),
+            circuits: HashMap::new(),
+            links: HashMap::new(),
+            inner,
+            secrets: Vec::new(),
+            replays: ReplayCache::new(0, REPLAYS_MAX),
+            outputs: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            stats: Stats::default(),
+            draining: false,
+            forwarding: true,
+            next_circuit: 1,
+            clock: (now, unix_ms),
+            tick_at: None,
+            config,
+        })
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Drops and refusals so far; the host counts its own here too.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// Totals so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        for circuit in self.circuits.values() {
+            match circuit {
+                Circuit::Client(_) => stats.circuits_client += 1,
+                Circuit::Relay(_) => stats.circuits_relay += 1,
+                Circuit::Exit(_) => stats.circuits_exit += 1,
+            }
+        }
+        stats.reader_bytes = self.inner.flows.reader_bytes();
+        stats
+    }
+
+    /// A link that can carry packets: both identities are proven. `max_datagram` is what fits in one of its datagrams.
+    pub fn link_up(&mut self, now: Instant, link: LinkId, peer: NodeId, max_datagram: usize) {
+        let budget_milli = u64::from(self.config.limits.setups_per_s) * 2000;
+        let decoder = ControlDecoder::default();
+        self.links.insert(link, Link { peer, max_datagram, decoder, budget_milli, budget_at: now });
+        self.next_hop_reached(now, link, peer);
+    }
+
+    /// The path of a link changed what fits in a datagram.
+    pub fn link_mtu(&mut self, link: LinkId, max_datagram: usize) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.max_datagram = max_datagram;
+        }
+    }
+
+    /// A link is gone, and every circuit over it.
+    pub fn link_down(&mut self, now: Instant, link: LinkId) {
+        if self.links.remove(&link).is_none() {
+            return;
+        }
+        let mut gone: Vec<CircuitId> = self.table.on_link(link).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        for circuit in gone {
+            self.end_circuit(now, circuit, Reason::LinkGone, Some(link));
+        }
+    }
+
+    /// A link to this node, the newest.
+    pub(crate) fn link_to(&self, peer: NodeId) -> Option<LinkId> {
+        self.links.iter().filter(|(_, l)| l.peer == peer).map(|(&id, _)| id).max()
+    }
+
+    /// Takes one of a link's set-up allowance.
+    pub(crate) fn spend_setup(&mut self, now: Instant, link: LinkId) -> bool {
+        let rate = u64::from(self.config.limits.setups_per_s);
+        let Some(link) = self.links.get_mut(&link) else { return false };
+        let elapsed_ms = now.saturating_duration_since(link.budget_at).as_millis() as u64;
+        link.budget_at += Duration::from_millis(elapsed_ms);
+        link.budget_milli = link.budget_milli.saturating_add(elapsed_ms.saturating_mul(rate)).min(rate * 2000);
+        let enough = link.budget_milli >= 1000;
+        if enough {
+            link.budget_milli -= 1000;
+        }
+        enough
+    }
+
+    /// Bytes of a link's control stream, in any pieces.
+    ///
+    /// # Errors
+    /// The neighbour broke the framing: close the link for this reason.
+    pub fn handle_control(&mut self, now: Instant, link: LinkId, mut bytes: &[u8]) -> Result<(), Reason> {
+        loop {
+            let Some(l) = self.links.get_mut(&link) else { return Ok(()) };
+            let frame = match l.decoder.next(&mut bytes) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(reason) => {
+                    self.counters.count(reason);
+                    return Err(reason);
+                }
+            };
+            match frame {
+                Control::Setup { back_cid, message } => self.handle_setup(now, link, back_cid, &message),
+                Control::Reply { back_cid, forward_cid, message } => {
+                    self.handle_reply(now, link, back_cid, forward_cid, message)
+                }
+                Control::Destroy { cid, reason } => self.handle_destroy(now, link, cid, reason),
+                Control::Hello { .. } => {
+                    self.counters.count(Reason::ControlMalformed);
+                    return Err(Reason::ControlMalformed);
+                }
+            }
+        }
+    }
+
+    /// One of a link's datagrams that is a packet.
+    #[inline]
+    pub fn handle_packet(&mut self, now: Instant, link: LinkId, mut packet: BytesMut) {
+        match self.table.work(link, &mut packet, &mut self.counters) {
+            Ok(Arrival::Forward(next)) => {
+                if !self.forwarding {
+                    return self.counters.count(Reason::ForwardingStopped);
+                }
+                self.stats.relayed_packets_forward += 1;
+                self.stats.relayed_bytes_forward += packet.len() as u64;
+                self.send_packet(next, packet);
+            }
+            Ok(Arrival::Backward(next)) => {
+                if !self.forwarding {
+                    return self.counters.count(Reason::ForwardingStopped);
+                }
+                self.stats.relayed_packets_backward += 1;
+                self.stats.relayed_bytes_backward += packet.len() as u64;
+                self.send_packet(next, packet);
+            }
+            Ok(Arrival::Exit { circuit }) => {
+                if !self.forwarding {
+                    return self.counters.count(Reason::ForwardingStopped);
+                }
+                self.exit_packet(now, circuit, packet);
+            }
+            Ok(Arrival::Client { circuit, counter }) => self.client_packet(now, circuit, counter, packet),
+            Ok(Arrival::Half) => {}
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+
+    /// Queues a packet for a link, in two halves where one datagram cannot hold it.
+    #[inline]
+    pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut) {
+        let Some(l) = self.links.get(&link) else { return self.counters.count(Reason::LinkGone) };
+        if packet.len() <= l.max_datagram {
+            self.outputs.push_back(Output::Packet { link, data: packet.freeze() });
+            return;
+        }
+        let half = HEADER + (packet.len() - HEADER) / 2;
+        let (mut first, mut second) = (BytesMut::zeroed(half), BytesMut::zeroed(half));
+        match split(&packet, &mut first, &mut second) {
+            Ok(_) => {
+                self.outputs.push_back(Output::Packet { link, data: first.freeze() });
+                self.outputs.push_back(Output::Packet { link, data: second.freeze() });
+            }
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+
+    pub(crate) fn send_control(&mut self, link: LinkId, frame: &Control) {
+        let mut data = Vec::new();
+        frame.encode(&mut data);
+        self.outputs.push_back(Output::Control { link, data });
+    }
+
+    /// Room for a packet of this body, its header written.
+    pub(crate) fn new_packet(header: Header, body_bytes: usize) -> BytesMut {
+        let mut packet = BytesMut::zeroed(HEADER + body_bytes);
+        header.emit(&mut packet);
+        packet
+    }
+
+    pub(crate) fn next_circuit_id(&mut self) -> CircuitId {
+        let id = self.next_circuit;
+        self.next_circuit += 1;
+        id
+    }
+
+    /// Whether packets are passed on and delivered; switched off for self-checks and drills, it drops and counts.
+    pub fn set_forwarding(&mut self, on: bool) {
+        self.forwarding = on;
+    }
+
+    /// From now on no new circuit and no new flow is taken; what runs goes on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// The keys that set-ups may be sealed to, the current one first. Others are forgotten, and wiped.
+    pub fn set_onion_keys(&mut self, seeds: &[[u8; 32]]) {
+        self.secrets = seeds.iter().map(|seed| OnionSecret::from_seed(*seed)).collect();
+    }
+
+    /// Set-ups seen before this start: records of 20 bytes as `Output::RememberSetup` gave them. A cut last record is one
+    /// whose reply never went out, so it is left.
+    pub fn load_replays(&mut self, now: Instant, records: &[u8]) {
+        self.replays.prune(self.minute(now));
+        self.replays.load(records.as_chunks::<20>().0.iter().map(|record| {
+            let [a, b, c, d, tag @ ..] = *record;
+            (u32::from_be_bytes([a, b, c, d]), tag)
+        }));
+    }
+
+    /// The record of set-ups was lost while the keys were kept: refuse whatever could have been seen before this start.
+    pub fn refuse_older_setups(&mut self, now: Instant) {
+        self.replays = ReplayCache::new(self.minute(now) + 1 + MINUTES, REPLAYS_MAX);
+    }
+
+    pub(crate) fn minute(&self, now: Instant) -> u32 {
+        let (at, unix_ms) = self.clock;
+        ((unix_ms + now.saturating_duration_since(at).as_millis() as u64) / 60_000) as u32
+    }
+
+    /// The next thing to do, in order. Call until `None` after whatever was handed in.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.drive_inner(now);
+        }
+        self.outputs.pop_front()
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call `handle_timeout`, at the latest. Valid after outputs were taken.
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        if self.has_deadlines() {
+            self.tick_at.get_or_insert(now + TICK);
+        }
+        [self.tick_at, self.inner.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant, unix_ms: u64) {
+        self.clock = (now, unix_ms);
+        self.inner.handle_timeout(now);
+        if self.tick_at.is_some_and(|at| at <= now) {
+            self.tick_at = None;
+            self.expire_setups(now);
+            self.watch_connections(now);
+            self.drop_worst_readers(now);
+            self.inner.udp.expire(now, &mut self.counters);
+        }
+    }
+
+    fn has_deadlines(&self) -> bool {
+        self.circuits.values().any(Circuit::pending) || self.inner.watched()
+    }
+}

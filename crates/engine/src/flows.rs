@@ -1,0 +1,511 @@
+//! Flows: a TCP connection of an application, as one bidirectional stream of an inner connection.
+//!
+//! A flow begins with a request (client to exit) and its answer (wayfare-wire, `request`); then bytes go both ways, each
+//! direction within the window its reader grants (`window`).
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use wayfare_quic::{Connection, Dir, Instant, ReadError, ReadableError, StreamId, VarInt, WriteError};
+use wayfare_types::Reason;
+use wayfare_wire::Host;
+use wayfare_wire::request::{Answer, Request, Status};
+
+use crate::api::{ConnectionId, Event, FlowId, FlowRead, FlowWrite};
+use crate::engine::Engine;
+use crate::inner::{Inner, Side};
+use crate::window::{ReceiveWindow, SendWindow};
+
+/// A reader that has taken nothing for so long counts as one that does not read.
+const NOT_READING_AFTER: Duration = Duration::from_secs(1);
+/// Flows that a client may have waiting for an exit's answer, or unanswered at an exit, on one connection.
+const HEAD_BYTES_MAX: usize = Request::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Client: the answer has not come. Exit: the request has not come whole.
+    Head,
+    /// Exit: the request is with the host.
+    Asked,
+    Open,
+    Closed(Reason),
+}
+
+pub(crate) struct Flow {
+    connection: ConnectionId,
+    stream: StreamId,
+    side: Side,
+    phase: Phase,
+    /// Of the request or answer that is coming in.
+    head_in: Vec<u8>,
+    /// Of the request or answer that must go out before anything else.
+    head_out: Bytes,
+    /// What came behind the head in one piece with it.
+    early: Bytes,
+    receive: ReceiveWindow,
+    send: SendWindow,
+    /// Something waits to be read, since then.
+    waiting_since: Option<Instant>,
+    received_all: bool,
+    sent_all: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Flows {
+    by_id: HashMap<FlowId, Flow>,
+    by_stream: HashMap<(ConnectionId, StreamId), FlowId>,
+    next: FlowId,
+    extra_bytes: u64,
+}
+
+impl Flows {
+    pub fn any(&self) -> bool {
+        !self.by_id.is_empty()
+    }
+
+    /// Bytes that readers who have not read may be holding.
+    pub fn reader_bytes(&self) -> u64 {
+        self.by_id.values().filter(|f| f.waiting_since.is_some()).map(|f| f.receive.outstanding()).sum()
+    }
+
+    fn insert(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        stream: StreamId,
+        side: Side,
+        head_out: Bytes,
+    ) -> FlowId {
+        self.next += 1;
+        let flow = Flow {
+            connection,
+            stream,
+            side,
+            phase: Phase::Head,
+            head_in: Vec::new(),
+            head_out,
+            early: Bytes::new(),
+            receive: ReceiveWindow::new(now),
+            send: SendWindow::new(),
+            waiting_since: None,
+            received_all: false,
+            sent_all: false,
+        };
+        self.by_id.insert(self.next, flow);
+        self.by_stream.insert((connection, stream), self.next);
+        self.next
+    }
+}
+
+impl Inner {
+    /// The QUIC connection that a connection is, marked to be asked for datagrams.
+    fn quic(&mut self, connection: ConnectionId) -> Option<&mut Connection> {
+        let conn = self.conns.get(&connection)?;
+        let handle = conn.handle;
+        match conn.side {
+            Side::Client => self.client.conn(handle),
+            Side::Exit => self.exit.as_mut()?.conn(handle),
+        }
+    }
+
+    /// As much of the head as the stream takes. Whether all of it has gone.
+    fn push_head(&mut self, id: FlowId) -> bool {
+        let Some(flow) = self.flows.by_id.get(&id) else { return false };
+        let (connection, stream, mut head) = (flow.connection, flow.stream, flow.head_out.clone());
+        if head.is_empty() {
+            return true;
+        }
+        if let Some(quic) = self.quic(connection)
+            && let Ok(taken) = quic.send_stream(stream).write(&head)
+        {
+            head.advance(taken);
+        }
+        let gone = head.is_empty();
+        if let Some(flow) = self.flows.by_id.get_mut(&id) {
+            flow.head_out = head;
+        }
+        gone
+    }
+}
+
+fn status_reason(status: Status) -> Reason {
+    match status {
+        Status::Ok | Status::Malformed => Reason::RequestMalformed,
+        Status::AddressDenied => Reason::ExitAddressDenied,
+        Status::PortDenied => Reason::ExitPortDenied,
+        Status::NameUnresolved => Reason::ExitNameUnresolved,
+        Status::Refused => Reason::ExitConnectFailed,
+        Status::Unreachable => Reason::ExitUnreachable,
+        Status::TimedOut => Reason::Timeout,
+        Status::Overloaded => Reason::ExitOverloaded,
+    }
+}
+
+impl Engine {
+    /// Asks the exit of a connection to connect to `host`; `FlowOpened` or `FlowClosed` follows.
+    ///
+    /// # Errors
+    /// `RequestMalformed` for a host that is none, `CircuitUnknown` without such a connection, `ExitOverloaded` when it
+    /// carries as many flows as it may.
+    pub fn flow_open(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        host: &str,
+        port: u16,
+    ) -> Result<FlowId, Reason> {
+        let request = Request { host: Host::new(host)?, port };
+        let mut head = Vec::new();
+        request.encode(&mut head);
+        let quic = self.inner.quic(connection).ok_or(Reason::CircuitUnknown)?;
+        let stream = quic.streams().open(Dir::Bi).ok_or(Reason::ExitOverloaded)?;
+        let id = self.inner.flows.insert(now, connection, stream, Side::Client, head.into());
+        self.inner.push_head(id);
+        self.count_live(now, connection, 1);
+        Ok(id)
+    }
+
+    /// At an exit: clients opened streams.
+    pub(crate) fn accept_flows(&mut self, now: Instant, connection: ConnectionId) {
+        while let Some(stream) = self.inner.quic(connection).and_then(|q| q.streams().accept(Dir::Bi)) {
+            if self.inner.conns.get(&connection).is_none_or(|c| c.side == Side::Client) {
+                continue;
+            }
+            let id = self.inner.flows.insert(now, connection, stream, Side::Exit, Bytes::new());
+            self.count_live(now, connection, 1);
+            self.read_head(now, id);
+        }
+    }
+
+    /// At an exit: the host connected; `local` is its socket's address.
+    pub fn flow_accept(&mut self, id: FlowId, local: SocketAddr) {
+        self.answer(id, Answer { status: Status::Ok, local: Some(local) });
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id)
+            && flow.phase == Phase::Asked
+        {
+            flow.phase = Phase::Open;
+            self.events.push_back(Event::FlowReadable(id));
+            self.events.push_back(Event::FlowWritable(id));
+        }
+    }
+
+    /// At an exit: it is not to be.
+    pub fn flow_refuse(&mut self, now: Instant, id: FlowId, status: Status) {
+        self.counters.count(status_reason(status));
+        self.answer(id, Answer { status, local: None });
+        self.flow_finish(id);
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            flow.received_all = true;
+            let (connection, stream) = (flow.connection, flow.stream);
+            if let Some(quic) = self.inner.quic(connection) {
+                let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
+            }
+        }
+        self.flow_release(now, id);
+    }
+
+    fn answer(&mut self, id: FlowId, answer: Answer) {
+        let mut head = Vec::new();
+        answer.encode(&mut head);
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            flow.head_out = head.into();
+            self.inner.push_head(id);
+        }
+    }
+
+    /// Reads up to `max` bytes; what is read counts as held until `flow_consumed`.
+    pub fn flow_read(&mut self, id: FlowId, max: usize) -> FlowRead {
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return FlowRead::Closed(Reason::CircuitClosed) };
+        match flow.phase {
+            Phase::Closed(reason) => return FlowRead::Closed(reason),
+            Phase::Head | Phase::Asked => return FlowRead::Blocked,
+            Phase::Open => {}
+        }
+        if !flow.early.is_empty() {
+            return FlowRead::Data(flow.early.split_to(max.min(flow.early.len())));
+        }
+        if flow.received_all {
+            return FlowRead::Finished;
+        }
+        let (connection, stream) = (flow.connection, flow.stream);
+        let read = match self.inner.quic(connection) {
+            None => FlowRead::Closed(Reason::CircuitClosed),
+            Some(quic) => read_stream(quic, stream, max),
+        };
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            match read {
+                FlowRead::Blocked => flow.waiting_since = None,
+                FlowRead::Finished => {
+                    flow.received_all = true;
+                    flow.waiting_since = None;
+                }
+                FlowRead::Closed(reason) => flow.phase = Phase::Closed(reason),
+                FlowRead::Data(_) => {}
+            }
+        }
+        read
+    }
+
+    /// So many bytes that were read have left this node's buffers.
+    pub fn flow_consumed(&mut self, now: Instant, id: FlowId, bytes: usize) {
+        let quota = self.config.limits.reader_bytes;
+        let max = u64::from(self.config.limits.window_bytes_max);
+        let Some(connection) = self.inner.flows.by_id.get(&id).map(|f| f.connection) else { return };
+        let Some((rtt, min_rtt)) = self.inner.quic(connection).map(|q| (q.rtt(), q.min_rtt())) else { return };
+        let flows = &mut self.inner.flows;
+        let Some(flow) = flows.by_id.get_mut(&id) else { return };
+        flow.waiting_since = flow.waiting_since.map(|_| now);
+        let before = flow.receive.extra();
+        let own = max.saturating_sub(crate::window::INITIAL + before);
+        let room = own.min(quota.saturating_sub(flows.extra_bytes));
+        let told = flow.receive.consume(now, bytes as u64, rtt, min_rtt, room);
+        flows.extra_bytes += flow.receive.extra() - before;
+        let stream = flow.stream;
+        if let Some(limit) = told {
+            self.tell_window(connection, stream, limit);
+        }
+    }
+
+    /// Writes what the stream takes, from the front of `chunks`, which are advanced.
+    pub fn flow_write(&mut self, id: FlowId, chunks: &mut [Bytes]) -> FlowWrite {
+        let Some(flow) = self.inner.flows.by_id.get(&id) else { return FlowWrite::Closed(Reason::CircuitClosed) };
+        match flow.phase {
+            Phase::Closed(reason) => return FlowWrite::Closed(reason),
+            Phase::Head | Phase::Asked => return FlowWrite::Blocked,
+            Phase::Open => {}
+        }
+        if !self.inner.push_head(id) {
+            return FlowWrite::Blocked;
+        }
+        let Some(flow) = self.inner.flows.by_id.get(&id) else { return FlowWrite::Blocked };
+        let (connection, stream, mut room) = (flow.connection, flow.stream, flow.send.room());
+        let Some(quic) = self.inner.quic(connection) else { return FlowWrite::Closed(Reason::CircuitClosed) };
+        let mut total = 0;
+        let mut failed = None;
+        for chunk in chunks.iter_mut() {
+            while !chunk.is_empty() && room > 0 && failed.is_none() {
+                let take = chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                match quic.send_stream(stream).write_chunks(&mut [chunk.slice(..take)]) {
+                    Ok(written) => {
+                        chunk.advance(written.bytes);
+                        room -= written.bytes as u64;
+                        total += written.bytes;
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            flow.send.spend(total as u64);
+            if let Some(WriteError::Stopped(_) | WriteError::ClosedStream) = failed {
+                flow.phase = Phase::Closed(Reason::FlowReset);
+                if total == 0 {
+                    return FlowWrite::Closed(Reason::FlowReset);
+                }
+            }
+        }
+        if total == 0 { FlowWrite::Blocked } else { FlowWrite::Wrote(total) }
+    }
+
+    /// No more will be written.
+    pub fn flow_finish(&mut self, id: FlowId) {
+        let gone = self.inner.push_head(id);
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+        if flow.sent_all {
+            return;
+        }
+        flow.sent_all = true;
+        let (connection, stream) = (flow.connection, flow.stream);
+        if let Some(quic) = self.inner.quic(connection) {
+            let mut send = quic.send_stream(stream);
+            // A head that does not go out leaves nothing to finish: say that it broke.
+            let _ = if gone { send.finish().is_ok() } else { send.reset(VarInt::from_u32(1)).is_ok() };
+        }
+    }
+
+    /// Breaks off both directions and forgets the flow.
+    pub fn flow_reset(&mut self, now: Instant, id: FlowId) {
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+        let (connection, stream) = (flow.connection, flow.stream);
+        (flow.sent_all, flow.received_all) = (true, true);
+        if let Some(quic) = self.inner.quic(connection) {
+            let _ = quic.send_stream(stream).reset(VarInt::from_u32(0));
+            let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
+        }
+        self.flow_release(now, id);
+    }
+
+    /// Forgets a flow; a direction that has not ended is broken off.
+    pub fn flow_release(&mut self, now: Instant, id: FlowId) {
+        let Some(flow) = self.inner.flows.by_id.get(&id) else { return };
+        if !flow.sent_all || !flow.received_all {
+            if flow.sent_all || !matches!(flow.phase, Phase::Closed(_)) {
+                let (connection, stream, sent_all) = (flow.connection, flow.stream, flow.sent_all);
+                if let Some(quic) = self.inner.quic(connection) {
+                    if !sent_all {
+                        let _ = quic.send_stream(stream).reset(VarInt::from_u32(0));
+                    }
+                    let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
+                }
+            }
+        }
+        let flows = &mut self.inner.flows;
+        if let Some(flow) = flows.by_id.remove(&id) {
+            flows.by_stream.remove(&(flow.connection, flow.stream));
+            flows.extra_bytes -= flow.receive.extra();
+            self.count_live(now, flow.connection, -1);
+        }
+    }
+
+    pub(crate) fn flow_stream_readable(&mut self, now: Instant, connection: ConnectionId, stream: StreamId) {
+        let Some(&id) = self.inner.flows.by_stream.get(&(connection, stream)) else { return };
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+        match flow.phase {
+            Phase::Head => self.read_head(now, id),
+            Phase::Open => {
+                flow.waiting_since.get_or_insert(now);
+                self.events.push_back(Event::FlowReadable(id));
+            }
+            Phase::Asked | Phase::Closed(_) => {}
+        }
+    }
+
+    pub(crate) fn flow_stream_writable(&mut self, connection: ConnectionId, stream: StreamId) {
+        let Some(&id) = self.inner.flows.by_stream.get(&(connection, stream)) else { return };
+        if self.inner.push_head(id) {
+            self.events.push_back(Event::FlowWritable(id));
+        }
+    }
+
+    pub(crate) fn flow_stream_stopped(&mut self, connection: ConnectionId, stream: StreamId) {
+        if let Some(&id) = self.inner.flows.by_stream.get(&(connection, stream)) {
+            self.close_flow(id, Reason::FlowReset);
+        }
+    }
+
+    /// The other end may be sent more.
+    pub(crate) fn flow_limit(&mut self, connection: ConnectionId, stream: u64, limit: u64) {
+        let Ok(stream) = VarInt::try_from(stream).map(StreamId::from) else { return };
+        let Some(&id) = self.inner.flows.by_stream.get(&(connection, stream)) else { return };
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            flow.send.raise(limit);
+            self.events.push_back(Event::FlowWritable(id));
+        }
+    }
+
+    /// Reads on in a request or an answer.
+    fn read_head(&mut self, now: Instant, id: FlowId) {
+        loop {
+            let Some(flow) = self.inner.flows.by_id.get(&id) else { return };
+            let (connection, stream, side) = (flow.connection, flow.stream, flow.side);
+            let Some(quic) = self.inner.quic(connection) else { return };
+            let bytes = match read_stream(quic, stream, HEAD_BYTES_MAX) {
+                FlowRead::Data(bytes) => bytes,
+                FlowRead::Blocked => return,
+                FlowRead::Finished => return self.close_flow(id, Reason::RequestMalformed),
+                FlowRead::Closed(reason) => return self.close_flow(id, reason),
+            };
+            let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+            flow.head_in.extend_from_slice(&bytes);
+            let parsed = match side {
+                Side::Exit => Request::parse(&flow.head_in).map(|p| p.map(|(r, n)| (Ok(r), n))),
+                Side::Client => Answer::parse(&flow.head_in).map(|p| p.map(|(a, n)| (Err(a), n))),
+            };
+            match parsed {
+                Ok(None) => continue,
+                Ok(Some((head, consumed))) => {
+                    flow.early = Bytes::from(flow.head_in.split_off(consumed));
+                    flow.head_in = Vec::new();
+                    return self.head_arrived(now, id, head);
+                }
+                Err(_) if side == Side::Exit => return self.flow_refuse(now, id, Status::Malformed),
+                Err(reason) => {
+                    self.counters.count(reason);
+                    return self.close_flow(id, reason);
+                }
+            }
+        }
+    }
+
+    fn head_arrived(&mut self, now: Instant, id: FlowId, head: Result<Request, Answer>) {
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+        match head {
+            Ok(_) if self.draining => self.flow_refuse(now, id, Status::Overloaded),
+            Ok(request) => {
+                flow.phase = Phase::Asked;
+                let host = request.host.as_str().to_owned();
+                self.events.push_back(Event::FlowRequested { flow: id, host, port: request.port });
+            }
+            Err(Answer { status: Status::Ok, local }) => {
+                flow.phase = Phase::Open;
+                self.events.push_back(Event::FlowOpened { flow: id, local });
+                self.events.push_back(Event::FlowReadable(id));
+            }
+            Err(Answer { status, .. }) => self.close_flow(id, status_reason(status)),
+        }
+    }
+
+    fn close_flow(&mut self, id: FlowId, reason: Reason) {
+        let Some(flow) = self.inner.flows.by_id.get_mut(&id) else { return };
+        if !matches!(flow.phase, Phase::Closed(_)) {
+            flow.phase = Phase::Closed(reason);
+            flow.waiting_since = None;
+            self.events.push_back(Event::FlowClosed { flow: id, reason });
+        }
+    }
+
+    pub(crate) fn close_flows_of(&mut self, connection: ConnectionId, reason: Reason) {
+        let on_it: HashSet<FlowId> =
+            self.inner.flows.by_id.iter().filter(|(_, f)| f.connection == connection).map(|(&id, _)| id).collect();
+        for id in on_it {
+            self.close_flow(id, reason);
+        }
+    }
+
+    /// While readers who do not read hold more than the quota, the one that holds most, longest first, is broken off.
+    pub(crate) fn drop_worst_readers(&mut self, now: Instant) {
+        let quota = self.config.limits.reader_bytes;
+        let mut held = self.inner.flows.reader_bytes();
+        while held > quota {
+            let stalled =
+                |f: &Flow| f.waiting_since.filter(|&at| now.saturating_duration_since(at) > NOT_READING_AFTER);
+            let worst = self
+                .inner
+                .flows
+                .by_id
+                .iter()
+                .filter_map(|(&id, f)| Some((f.receive.outstanding(), std::cmp::Reverse(stalled(f)?), id)))
+                .max();
+            let Some((bytes, _, id)) = worst else { return };
+            held -= bytes;
+            self.counters.count(Reason::MemoryQuota);
+            let Some(flow) = self.inner.flows.by_id.get(&id) else { return };
+            let (connection, stream) = (flow.connection, flow.stream);
+            if let Some(quic) = self.inner.quic(connection) {
+                let _ = quic.send_stream(stream).reset(VarInt::from_u32(2));
+                let _ = quic.recv_stream(stream).stop(VarInt::from_u32(2));
+            }
+            self.close_flow(id, Reason::MemoryQuota);
+        }
+    }
+}
+
+fn read_stream(quic: &mut Connection, stream: StreamId, max: usize) -> FlowRead {
+    let mut stream = quic.recv_stream(stream);
+    let mut chunks = match stream.read(true) {
+        Ok(chunks) => chunks,
+        Err(ReadableError::ClosedStream | ReadableError::IllegalOrderedRead) => {
+            return FlowRead::Closed(Reason::FlowReset);
+        }
+    };
+    let read = match chunks.next(max) {
+        Ok(Some(chunk)) => FlowRead::Data(chunk.bytes),
+        Ok(None) => FlowRead::Finished,
+        Err(ReadError::Blocked) => FlowRead::Blocked,
+        Err(ReadError::Reset(_)) => FlowRead::Closed(Reason::FlowReset),
+    };
+    let _ = chunks.finalize();
+    read
+}

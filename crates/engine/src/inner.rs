@@ -1,0 +1,190 @@
+//! Inner QUIC, end to end between client and exit: its datagrams are what packets carry.
+//!
+//! Each circuit is an address to it. The exit's address is one for all circuits of a client to that exit; the client's
+//! changes with the circuit, so that moving a connection is an ordinary migration (RFC 9000, section 9).
+
+use std::collections::HashMap;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use wayfare_quic::tls::{self, Identity};
+use wayfare_quic::{ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, inner_transport};
+use wayfare_types::{NodeId, Random, Reason};
+use wayfare_wire::SizeClass;
+
+use crate::api::{CircuitId, ConnectionId, EngineConfig};
+use crate::connections::Conn;
+use crate::engine::Engine;
+use crate::flows::Flows;
+use crate::udp::UdpTable;
+
+/// Inner idle timeout: longer than any re-routing, short enough that what a client left behind goes.
+const IDLE_MS: u32 = 30_000;
+/// Datagrams that one inner connection hands over at a time.
+const SEGMENTS: usize = 52;
+/// Outputs that may wait before the host is given its turn.
+const OUTPUTS_AHEAD: usize = 256;
+
+/// Which end of an inner connection this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Client,
+    Exit,
+}
+
+pub(crate) struct Inner {
+    pub client: QuicHost,
+    pub exit: Option<QuicHost>,
+    pub handles: HashMap<(Side, ConnectionHandle), ConnectionId>,
+    pub conns: HashMap<ConnectionId, Conn>,
+    pub flows: Flows,
+    pub udp: UdpTable,
+    pub windows: InnerWindows,
+    next_connection: ConnectionId,
+    buf: Vec<u8>,
+}
+
+fn address(kind: u8, tail: &[u8]) -> SocketAddr {
+    let mut ip = [0; 16];
+    ip[..4].copy_from_slice(&[0xfd, 0x57, 0, kind]);
+    ip[16 - tail.len()..].copy_from_slice(tail);
+    SocketAddr::from((Ipv6Addr::from(ip), 1))
+}
+
+/// What stands for an exit, at its clients.
+pub(crate) fn exit_address(exit: NodeId) -> SocketAddr {
+    address(1, &exit.0[..8])
+}
+
+/// What stands for a client's circuit, at its exit.
+fn circuit_address(id: CircuitId) -> SocketAddr {
+    address(2, &id.to_be_bytes())
+}
+
+fn circuit_of(address: SocketAddr) -> Option<CircuitId> {
+    let SocketAddr::V6(v6) = address else { return None };
+    let [0xfd, 0x57, 0, 2, .., a, b, c, d] = v6.ip().octets() else { return None };
+    Some(u32::from_be_bytes([a, b, c, d]))
+}
+
+impl Inner {
+    pub fn new(identity: &Identity, config: &EngineConfig, random: &mut dyn Random) -> Result<Self, String> {
+        let windows = InnerWindows {
+            stream_bytes: config.limits.window_bytes_max,
+            connection_bytes: config.limits.window_bytes_max.saturating_mul(2),
+        };
+        let host = |server, random: &mut dyn Random| {
+            let mut endpoint = EndpointConfig::default();
+            endpoint.grease_quic_bit(false);
+            let mut seed = [0; 32];
+            random.fill(&mut seed);
+            QuicHost::new(HostConfig {
+                endpoint: Arc::new(endpoint),
+                server,
+                retry_above: usize::MAX,
+                max_connections: config.limits.circuits,
+                mtu_discovery: false,
+                rng_seed: Some(seed),
+            })
+        };
+        let exit = if config.roles.exit {
+            let transport = inner_transport(SizeClass::M.inner_bytes() as u16, windows, IDLE_MS);
+            let server = tls::inner_server(identity, transport).map_err(|e| e.to_string())?;
+            Some(host(Some(Arc::new(server)), random))
+        } else {
+            None
+        };
+        Ok(Self {
+            client: host(None, random),
+            exit,
+            handles: HashMap::new(),
+            conns: HashMap::new(),
+            flows: Flows::default(),
+            udp: UdpTable::default(),
+            windows,
+            next_connection: 1,
+            buf: Vec::new(),
+        })
+    }
+
+    pub fn host(&mut self, side: Side) -> Option<&mut QuicHost> {
+        match side {
+            Side::Client => Some(&mut self.client),
+            Side::Exit => self.exit.as_mut(),
+        }
+    }
+
+    pub fn next_connection_id(&mut self) -> ConnectionId {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        id
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let exit = self.exit.as_ref().and_then(QuicHost::poll_timeout);
+        [self.client.poll_timeout(), exit].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+        if let Some(exit) = &mut self.exit {
+            exit.handle_timeout(now);
+        }
+    }
+
+    /// Whether anything here has a deadline of its own.
+    pub fn watched(&self) -> bool {
+        self.flows.any() || self.udp.any()
+    }
+}
+
+impl Engine {
+    /// An inner datagram came back to this client over `circuit`, whose exit is `exit`.
+    pub(crate) fn inner_arrived_client(&mut self, now: Instant, circuit: CircuitId, exit: NodeId, data: BytesMut) {
+        self.inner.client.handle_datagram(now, exit_address(exit), None, None, data);
+        self.heard(now, circuit);
+    }
+
+    /// An inner datagram reached this exit over `circuit`.
+    pub(crate) fn inner_arrived_exit(&mut self, now: Instant, circuit: CircuitId, data: BytesMut) {
+        match &mut self.inner.exit {
+            Some(exit) => exit.handle_datagram(now, circuit_address(circuit), None, None, data),
+            None => self.counters.count(Reason::SetupRole),
+        }
+    }
+
+    /// Lets inner connections act: their events, then their datagrams as packets.
+    pub(crate) fn drive_inner(&mut self, now: Instant) {
+        for side in [Side::Client, Side::Exit] {
+            while let Some((handle, event)) = self.inner.host(side).and_then(QuicHost::poll_event) {
+                self.inner_event(now, side, handle, event);
+            }
+        }
+        let mut buf = std::mem::take(&mut self.inner.buf);
+        for side in [Side::Client, Side::Exit] {
+            while self.outputs.len() < OUTPUTS_AHEAD {
+                let sent = self.inner.host(side).and_then(|h| h.poll_transmit(now, SEGMENTS, &mut buf));
+                let Some((handle, transmit)) = sent else { break };
+                let circuit = match side {
+                    Side::Exit => circuit_of(transmit.destination),
+                    Side::Client => handle
+                        .and_then(|h| self.inner.handles.get(&(side, h)))
+                        .and_then(|id| self.inner.conns.get(id))
+                        .map(|conn| conn.circuit),
+                };
+                let Some(circuit) = circuit else {
+                    self.counters.count(Reason::CircuitUnknown);
+                    continue;
+                };
+                for inner in buf.chunks(transmit.segment_size.unwrap_or(transmit.size).max(1)) {
+                    match side {
+                        Side::Client => self.client_send(circuit, inner),
+                        Side::Exit => self.exit_send(circuit, inner),
+                    }
+                }
+            }
+        }
+        self.inner.buf = buf;
+    }
+}

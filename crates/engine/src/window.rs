@@ -1,0 +1,148 @@
+//! How much the reader of a flow may be sent before it has read: little for one that does not read, as much as the path
+//! holds for one that does.
+//!
+//! QUIC's own stream window is fixed when a connection begins, so it is the upper bound, and this window, told to the
+//! sender in messages of its own (wayfare-wire, `window`), is the one that moves: dynamic right-sizing (Fisk and Feng, 2001)
+//! on what was consumed in a round trip.
+//!
+//! Invariant: `announced - consumed <= window`, and a reader that never reads was never promised more than `INITIAL`.
+
+use std::time::Duration;
+
+use wayfare_quic::Instant;
+
+/// What every flow begins with, at both ends.
+pub(crate) const INITIAL: u64 = 128 << 10;
+/// Up to here a window grows for any reader that keeps up; beyond, only for a path that holds as much.
+const CACHE_FRIENDLY: u64 = 1 << 20;
+/// On shorter paths than this, round trips are too short to measure by.
+const EPOCH_MIN: Duration = Duration::from_millis(2);
+
+/// The reader's side.
+pub(crate) struct ReceiveWindow {
+    window: u64,
+    consumed: u64,
+    announced: u64,
+    epoch_at: Instant,
+    epoch_consumed: u64,
+}
+
+impl ReceiveWindow {
+    pub fn new(now: Instant) -> Self {
+        Self { window: INITIAL, consumed: 0, announced: INITIAL, epoch_at: now, epoch_consumed: 0 }
+    }
+
+    /// Bytes the sender may have on their way, or here.
+    pub fn outstanding(&self) -> u64 {
+        self.announced - self.consumed
+    }
+
+    /// Bytes above the initial window.
+    pub fn extra(&self) -> u64 {
+        self.window - INITIAL
+    }
+
+    /// The reader took `bytes`. Returns a new limit when the sender should be told of one. `room` is how far the window may
+    /// grow yet.
+    pub fn consume(&mut self, now: Instant, bytes: u64, rtt: Duration, min_rtt: Duration, room: u64) -> Option<u64> {
+        self.consumed += bytes;
+        let epoch = now.saturating_duration_since(self.epoch_at);
+        if epoch >= rtt.max(EPOCH_MIN) {
+            self.grow((self.consumed - self.epoch_consumed) as f64 / epoch.as_secs_f64(), rtt, min_rtt, room);
+            self.epoch_at = now;
+            self.epoch_consumed = self.consumed;
+        }
+        let limit = self.consumed + self.window;
+        if limit - self.announced < self.window / 4 {
+            return None;
+        }
+        self.announced = limit;
+        Some(limit)
+    }
+
+    fn grow(&mut self, rate_bytes_per_s: f64, rtt: Duration, min_rtt: Duration, room: u64) {
+        let wanted = 2.0 * rate_bytes_per_s * rtt.max(EPOCH_MIN).as_secs_f64();
+        // The smoothed round trip holds our own queue; a window sized by that would feed it for ever.
+        let holds = 4.0 * rate_bytes_per_s * min_rtt.as_secs_f64();
+        if wanted > self.window as f64 && (self.window < CACHE_FRIENDLY || (self.window as f64) < holds) {
+            self.window += self.window.min(room);
+        }
+    }
+}
+
+/// The sender's side.
+pub(crate) struct SendWindow {
+    sent: u64,
+    limit: u64,
+}
+
+impl SendWindow {
+    pub fn new() -> Self {
+        Self { sent: 0, limit: INITIAL }
+    }
+
+    pub fn room(&self) -> u64 {
+        self.limit - self.sent
+    }
+
+    pub fn spend(&mut self, bytes: u64) {
+        self.sent += bytes;
+    }
+
+    /// A limit arrived; limits never fall.
+    pub fn raise(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_reader_that_never_reads_was_promised_the_initial_window() {
+        let w = ReceiveWindow::new(Instant::now());
+        assert_eq!((w.outstanding(), w.extra()), (INITIAL, 0));
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_on_a_long_path_gets_the_path_s_worth() {
+        let start = Instant::now();
+        let (mut w, mut s) = (ReceiveWindow::new(start), SendWindow::new());
+        // Each round trip the sender sends all it may, and the reader takes all of it.
+        let mut last = 0;
+        for round in 1..=9u32 {
+            let sent = s.room();
+            s.spend(sent);
+            last = sent;
+            if let Some(limit) = w.consume(start + RTT * round, sent, RTT, RTT, (16 << 20) - INITIAL - w.extra()) {
+                s.raise(limit);
+            }
+        }
+        assert_eq!(last, 16 << 20);
+        assert!(w.outstanding() <= 16 << 20);
+    }
+
+    #[test]
+    fn a_short_path_keeps_a_window_that_fits_the_cache() {
+        let start = Instant::now();
+        let (mut w, us) = (ReceiveWindow::new(start), Duration::from_micros(100));
+        // 1 GB/s with 100 us of path and 5 ms of our own queue.
+        for ms in 1..200u32 {
+            w.consume(start + Duration::from_millis(ms.into()), 1_000_000, Duration::from_millis(5), us, 16 << 20);
+        }
+        assert_eq!(INITIAL + w.extra(), CACHE_FRIENDLY);
+    }
+
+    #[test]
+    fn without_room_in_the_quota_nothing_grows() {
+        let start = Instant::now();
+        let mut w = ReceiveWindow::new(start);
+        for round in 1..20u32 {
+            w.consume(start + RTT * round, INITIAL, RTT, RTT, 0);
+        }
+        assert_eq!(w.extra(), 0);
+    }
+}
