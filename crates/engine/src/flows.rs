@@ -196,12 +196,9 @@ impl Engine {
         self.counters.count(status_reason(status));
         self.answer(id, Answer { status, local: None });
         self.flow_finish(id);
+        // What the client sends on is left unread until it hears the answer: to stop it could overtake that.
         if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
             flow.received_all = true;
-            let (connection, stream) = (flow.connection, flow.stream);
-            if let Some(quic) = self.inner.quic(connection) {
-                let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
-            }
         }
         self.flow_release(now, id);
     }
