@@ -181,3 +181,28 @@ impl BackwardHop {
         self.wear.worn()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> DirectionKeys {
+        DirectionKeys { key: [1; 32], iv: [2; 12], step: 3 }
+    }
+
+    #[test]
+    fn a_key_asks_for_renewal_and_in_the_end_refuses() {
+        let mut exit = BackwardHop::new(Suite::Aes128Gcm, &keys(), 5);
+        let mut relay = BackwardHop::new(Suite::Aes128Gcm, &keys(), 5);
+        let mut forward = ForwardHop::new(Suite::Aes128Gcm, &keys());
+        let mut body = [0; 100];
+        (exit.wear, relay.wear, forward.wear) = (Wear(WORN - 1), Wear(WORN - 1), Wear(WORN - 1));
+        assert!(!exit.worn() && !relay.worn() && !forward.worn());
+        assert_eq!((exit.origin(&mut body), relay.seal(0, &mut body)), (Ok(5), Ok(3)));
+        assert_eq!(forward.open(0, &mut body), Err(Reason::PacketForged));
+        assert!(exit.worn() && relay.worn() && forward.worn());
+        (exit.wear, relay.wear, forward.wear) = (Wear(WORN_OUT), Wear(WORN_OUT), Wear(WORN_OUT));
+        assert_eq!((exit.origin(&mut body), relay.seal(1, &mut body)), (Err(Reason::KeyWorn), Err(Reason::KeyWorn)));
+        assert_eq!(forward.open(1, &mut body), Err(Reason::KeyWorn));
+    }
+}

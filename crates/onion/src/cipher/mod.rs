@@ -7,6 +7,8 @@
 #[cfg_attr(target_arch = "wasm32", path = "portable.rs")]
 mod aead;
 mod keystream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use aead::Aead;
 pub(crate) use keystream::{Keystream, chacha20_xor};

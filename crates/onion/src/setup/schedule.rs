@@ -120,3 +120,7 @@ impl TryRng for Rng<'_> {
 }
 
 impl TryCryptoRng for Rng<'_> {}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

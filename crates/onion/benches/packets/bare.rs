@@ -1,0 +1,49 @@
+//! Floors: bare AEAD passes of both libraries, in place, keys prepared.
+
+use wayfare_onion::Suite;
+
+/// One library's AEAD with a prepared key.
+pub trait Bare {
+    const NAME: &'static str;
+    fn new(suite: Suite, key: u8) -> Self;
+    fn seal(&self, nonce: [u8; 12], data: &mut [u8]) -> [u8; 16];
+    fn open(&self, nonce: [u8; 12], tag: &[u8; 16], data: &mut [u8]) -> bool;
+}
+
+macro_rules! library {
+    ($name:ident, $library:ident, ($($all:tt)*), $tag:expr) => {
+        pub struct $name($library::aead::LessSafeKey);
+
+        impl Bare for $name {
+            const NAME: &'static str = stringify!($library);
+
+            fn new(suite: Suite, key: u8) -> Self {
+                use $library::aead::{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305, LessSafeKey, UnboundKey};
+                let algorithm = match suite {
+                    Suite::Aes128Gcm => &AES_128_GCM,
+                    Suite::Aes256Gcm => &AES_256_GCM,
+                    Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+                };
+                Self(LessSafeKey::new(UnboundKey::new(algorithm, &[key; 32][..suite.key_bytes()]).unwrap()))
+            }
+
+            #[inline]
+            fn seal(&self, nonce: [u8; 12], data: &mut [u8]) -> [u8; 16] {
+                use $library::aead::{Aad, Nonce};
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), data).unwrap();
+                tag.as_ref().try_into().unwrap()
+            }
+
+            #[inline]
+            fn open(&self, nonce: [u8; 12], tag: &[u8; 16], data: &mut [u8]) -> bool {
+                use $library::aead::{Aad, Nonce};
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                self.0.open_in_place_separate_tag(nonce, Aad::empty(), $tag(tag), data $($all)*).is_ok()
+            }
+        }
+    };
+}
+
+library!(AwsLc, aws_lc_rs, (), <[u8; 16]>::as_slice);
+library!(Ring, ring, (, 0..), |tag: &[u8; 16]| ring::aead::Tag::from(*tag));

