@@ -1,5 +1,7 @@
 //! Circuits that begin, pass or end at this node: what each holds, and how one ends.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
@@ -12,7 +14,7 @@ use crate::engine::Engine;
 use crate::setup::PendingRelay;
 
 /// How long a set-up may take.
-pub(crate) const SETUP_TIMEOUT_MS: u64 = 5_000;
+pub(crate) const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct RelayCircuit {
     /// Towards the client: the id that the previous node gave us.
@@ -42,7 +44,10 @@ pub(crate) struct ClientCircuit {
     pub class: SizeClass,
     pub exit: NodeId,
     pub path: Option<Box<ClientPath>>,
-    pub setup: Option<(Box<ClientSetup>, Instant)>,
+    /// Until it is answered.
+    pub setup: Option<Box<ClientSetup>>,
+    /// When something last came back over it.
+    pub heard_at: Instant,
     pub worn_told: bool,
     pub info: CircuitInfo,
 }
@@ -54,19 +59,12 @@ pub(crate) enum Circuit {
 }
 
 impl Circuit {
-    pub(crate) fn pending(&self) -> bool {
+    /// Its set-up has not been answered.
+    fn pending(&self) -> bool {
         match self {
             Self::Relay(c) => c.pending.is_some(),
             Self::Client(c) => c.setup.is_some(),
             Self::Exit(_) => false,
-        }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Relay(c) => c.pending.as_ref().map(|p| p.deadline),
-            Self::Client(c) => c.setup.as_ref().map(|(_, at)| *at),
-            Self::Exit(_) => None,
         }
     }
 }
@@ -91,7 +89,6 @@ impl Engine {
             ClientSetup::build(hops, suite, class, minute, &mut *self.random).map_err(|_| Reason::SetupMalformed)?;
         let id = self.next_circuit_id();
         let backward_cid = self.table.give(link, id, class, Duty::Client)?;
-        let deadline = now + std::time::Duration::from_millis(SETUP_TIMEOUT_MS);
         let circuit = ClientCircuit {
             link,
             backward_cid,
@@ -99,11 +96,13 @@ impl Engine {
             class,
             exit: last.node,
             path: None,
-            setup: Some((Box::new(setup), deadline)),
+            setup: Some(Box::new(setup)),
+            heard_at: now,
             worn_told: false,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
         self.circuits.insert(id, Circuit::Client(Box::new(circuit)));
+        self.setups.push_back((now + SETUP_TIMEOUT, id));
         self.send_control(link, &Control::Setup { back_cid: backward_cid, message });
         Ok(id)
     }
@@ -111,7 +110,7 @@ impl Engine {
     /// The client's own set-up was answered.
     pub(crate) fn client_reply(&mut self, now: Instant, id: CircuitId, forward_cid: u32, mut reply: [u8; REPLY_BYTES]) {
         let Some(Circuit::Client(circuit)) = self.circuits.get_mut(&id) else { return };
-        let Some((setup, _)) = circuit.setup.take() else { return };
+        let Some(setup) = circuit.setup.take() else { return };
         match setup.complete(&mut reply) {
             Ok(path) => {
                 circuit.path = Some(Box::new(path));
@@ -181,13 +180,18 @@ impl Engine {
         }
     }
 
-    /// Set-ups that were not answered in time.
+    /// Ends what was not answered in time.
     pub(crate) fn expire_setups(&mut self, now: Instant) {
-        let late: Vec<CircuitId> =
-            self.circuits.iter().filter(|(_, c)| c.deadline().is_some_and(|at| at <= now)).map(|(&id, _)| id).collect();
-        for id in late {
-            self.counters.count(Reason::Timeout);
-            self.end_circuit(now, id, Reason::Timeout, None);
+        while let Some(&(at, id)) = self.setups.front() {
+            let pending = self.circuits.get(&id).is_some_and(Circuit::pending);
+            if pending && at > now {
+                return;
+            }
+            self.setups.pop_front();
+            if pending {
+                self.counters.count(Reason::Timeout);
+                self.end_circuit(now, id, Reason::Timeout, None);
+            }
         }
     }
 
@@ -245,13 +249,14 @@ impl Engine {
         if let Err(failed) = path.open(counter, &mut packet[HEADER..]) {
             return self.counters.count(failed.reason);
         }
+        c.heard_at = now;
         c.info.packets_backward += 1;
         c.info.bytes_backward += packet.len() as u64;
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += packet.len() as u64;
         let exit = c.exit;
         match inner_datagram(packet) {
-            Ok(inner) => self.inner_arrived_client(now, id, exit, inner),
+            Ok(inner) => self.inner_arrived_client(now, exit, inner),
             Err(reason) => self.counters.count(reason),
         }
     }

@@ -28,9 +28,8 @@ pub(crate) struct Conn {
     mtu: usize,
     /// Flows and associations on it.
     pub live: usize,
-    heard_at: Instant,
-    /// Since when something has lived on it, without which silence means nothing.
-    live_since: Instant,
+    /// Since when its silence means anything: when something began to live on it, or it was moved.
+    expecting_since: Instant,
     asked_at: Option<Instant>,
     stalled_told: Option<Instant>,
     /// The stream on which we tell windows, and what it has not taken yet.
@@ -79,8 +78,7 @@ impl Engine {
             up: false,
             mtu,
             live: 0,
-            heard_at: now,
-            live_since: now,
+            expecting_since: now,
             asked_at: None,
             stalled_told: None,
             window_stream: None,
@@ -112,7 +110,7 @@ impl Engine {
             return Err(Reason::PacketSize);
         }
         conn.circuit = circuit;
-        conn.heard_at = now;
+        conn.expecting_since = now;
         conn.asked_at = None;
         conn.stalled_told = None;
         if let Some(quic) = self.inner.client.conn(conn.handle) {
@@ -169,21 +167,11 @@ impl Engine {
         }
     }
 
-    /// Something came over a circuit: the connections on it are alive.
-    pub(crate) fn heard(&mut self, now: Instant, circuit: CircuitId) {
-        // A client has few connections per circuit, nearly always one.
-        for conn in self.inner.conns.values_mut().filter(|c| c.side == Side::Client && c.circuit == circuit) {
-            conn.heard_at = now;
-            conn.asked_at = None;
-            conn.stalled_told = None;
-        }
-    }
-
     /// Counts what lives on a connection, so that silence can be judged.
     pub(crate) fn count_live(&mut self, now: Instant, id: ConnectionId, by: isize) {
         if let Some(conn) = self.inner.conns.get_mut(&id) {
             if conn.live == 0 {
-                conn.live_since = now;
+                conn.expecting_since = now;
             }
             conn.live = conn.live.saturating_add_signed(by);
         }
@@ -192,10 +180,16 @@ impl Engine {
     /// Asks silent connections for a sign of life, and tells of those that gave none.
     pub(crate) fn watch_connections(&mut self, now: Instant) {
         let mut stalled = Vec::new();
-        let Self { inner, .. } = self;
+        let Self { inner, circuits, .. } = self;
         for (&id, conn) in inner.conns.iter_mut().filter(|(_, c)| c.side == Side::Client && c.live > 0 && c.up) {
-            let silent = now.saturating_duration_since(conn.heard_at.max(conn.live_since));
+            let heard_at = match circuits.get(&conn.circuit) {
+                Some(Circuit::Client(c)) => c.heard_at.max(conn.expecting_since),
+                _ => conn.expecting_since,
+            };
+            let silent = now.saturating_duration_since(heard_at);
             if silent < ASK_AFTER {
+                conn.asked_at = None;
+                conn.stalled_told = None;
                 continue;
             }
             let Some(quic) = inner.client.conn(conn.handle) else { continue };

@@ -1,6 +1,6 @@
 //! The engine's state, its links, and the order in which it is asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,6 +13,7 @@ use wayfare_wire::{Control, ControlDecoder, HEADER, Header, halves::split};
 
 use crate::api::{CircuitId, EngineConfig, Event, Output, Stats};
 use crate::circuits::Circuit;
+use crate::ids::IdMap;
 use crate::inner::Inner;
 
 /// How often housekeeping looks at deadlines while anything has one.
@@ -37,8 +38,10 @@ pub struct Engine {
     pub(crate) id: NodeId,
     pub(crate) random: Box<dyn Random>,
     pub(crate) table: CircuitTable,
-    pub(crate) circuits: HashMap<CircuitId, Circuit>,
-    pub(crate) links: HashMap<LinkId, Link>,
+    pub(crate) circuits: IdMap<Circuit>,
+    /// Set-ups under way by when they expire, which is the order in which they began.
+    pub(crate) setups: VecDeque<(Instant, CircuitId)>,
+    pub(crate) links: IdMap<Link>,
     pub(crate) inner: Inner,
     pub(crate) secrets: Vec<OnionSecret>,
     pub(crate) replays: ReplayCache,
@@ -66,8 +69,9 @@ impl Engine {
             random,
             // A circuit passing through has an id on either side.
             table: CircuitTable::new(config.limits.circuits.saturating_mul(2)),
-            circuits: HashMap::new(),
-            links: HashMap::new(),
+            circuits: IdMap::default(),
+            setups: VecDeque::new(),
+            links: IdMap::default(),
             inner,
             secrets: Vec::new(),
             replays: ReplayCache::new(0, REPLAYS_MAX),
@@ -324,6 +328,6 @@ impl Engine {
     }
 
     fn has_deadlines(&self) -> bool {
-        self.circuits.values().any(Circuit::pending) || self.inner.watched()
+        !self.setups.is_empty() || self.inner.watched()
     }
 }

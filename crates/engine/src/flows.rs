@@ -15,6 +15,7 @@ use wayfare_wire::request::{Answer, Request, Status};
 
 use crate::api::{ConnectionId, Event, FlowId, FlowRead, FlowWrite};
 use crate::engine::Engine;
+use crate::ids::IdMap;
 use crate::inner::{Inner, Side};
 use crate::window::{ReceiveWindow, SendWindow};
 
@@ -54,7 +55,7 @@ pub(crate) struct Flow {
 
 #[derive(Default)]
 pub(crate) struct Flows {
-    by_id: HashMap<FlowId, Flow>,
+    by_id: IdMap<Flow>,
     by_stream: HashMap<(ConnectionId, StreamId), FlowId>,
     next: FlowId,
     extra_bytes: u64,

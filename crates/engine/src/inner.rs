@@ -17,6 +17,7 @@ use crate::api::{CircuitId, ConnectionId, EngineConfig};
 use crate::connections::Conn;
 use crate::engine::Engine;
 use crate::flows::Flows;
+use crate::ids::IdMap;
 use crate::udp::UdpTable;
 
 /// Inner idle timeout: longer than any re-routing, short enough that what a client left behind goes.
@@ -37,7 +38,7 @@ pub(crate) struct Inner {
     pub client: QuicHost,
     pub exit: Option<QuicHost>,
     pub handles: HashMap<(Side, ConnectionHandle), ConnectionId>,
-    pub conns: HashMap<ConnectionId, Conn>,
+    pub conns: IdMap<Conn>,
     pub flows: Flows,
     pub udp: UdpTable,
     pub windows: InnerWindows,
@@ -99,7 +100,7 @@ impl Inner {
             client: host(None, random),
             exit,
             handles: HashMap::new(),
-            conns: HashMap::new(),
+            conns: IdMap::default(),
             flows: Flows::default(),
             udp: UdpTable::default(),
             windows,
@@ -140,10 +141,9 @@ impl Inner {
 }
 
 impl Engine {
-    /// An inner datagram came back to this client over `circuit`, whose exit is `exit`.
-    pub(crate) fn inner_arrived_client(&mut self, now: Instant, circuit: CircuitId, exit: NodeId, data: BytesMut) {
+    /// An inner datagram came back to this client from `exit`.
+    pub(crate) fn inner_arrived_client(&mut self, now: Instant, exit: NodeId, data: BytesMut) {
         self.inner.client.handle_datagram(now, exit_address(exit), None, None, data);
-        self.heard(now, circuit);
     }
 
     /// An inner datagram reached this exit over `circuit`.

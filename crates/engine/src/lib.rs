@@ -13,6 +13,7 @@ mod circuits;
 mod connections;
 mod engine;
 mod flows;
+mod ids;
 mod inner;
 mod setup;
 mod udp;

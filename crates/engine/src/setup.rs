@@ -1,7 +1,5 @@
 //! Set-ups that reach this node from others: checked, remembered, answered or passed on.
 
-use std::time::Duration;
-
 use wayfare_onion::{BackwardHop, ForwardHop, HopKeys, ReplyKey, Role, open_setup};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
@@ -9,7 +7,7 @@ use wayfare_types::{NodeId, Reason};
 use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, Event, Output};
-use crate::circuits::{Circuit, ExitCircuit, RelayCircuit, SETUP_TIMEOUT_MS};
+use crate::circuits::{Circuit, ExitCircuit, RelayCircuit, SETUP_TIMEOUT};
 use crate::engine::Engine;
 
 /// A set-up on its way through this node.
@@ -20,7 +18,6 @@ pub(crate) struct PendingRelay {
     pub reply: ReplyKey,
     /// Until it has been sent on.
     pub message: Option<Box<[u8; SETUP_BYTES]>>,
-    pub deadline: Instant,
 }
 
 impl Engine {
@@ -85,7 +82,6 @@ impl Engine {
                     keys: opened.keys,
                     reply: opened.reply,
                     message: Some(opened.next_message),
-                    deadline: now + Duration::from_millis(SETUP_TIMEOUT_MS),
                 };
                 let id = self.next_circuit_id();
                 let circuit = RelayCircuit {
@@ -96,6 +92,7 @@ impl Engine {
                     pending: Some(Box::new(pending)),
                 };
                 self.circuits.insert(id, Circuit::Relay(circuit));
+                self.setups.push_back((now + SETUP_TIMEOUT, id));
                 match self.link_to(next) {
                     Some(next_link) => self.pass_setup_on(now, id, next_link),
                     None => self.events.push_back(Event::NextHopWanted(next)),
@@ -123,11 +120,11 @@ impl Engine {
     }
 
     fn waiting_for(&self, node: NodeId) -> Vec<CircuitId> {
-        let waits = |c: &Circuit| match c {
-            Circuit::Relay(c) => c.pending.as_ref().is_some_and(|p| p.next_node == node && p.message.is_some()),
+        let waits = |id: &CircuitId| match self.circuits.get(id) {
+            Some(Circuit::Relay(c)) => c.pending.as_ref().is_some_and(|p| p.next_node == node && p.message.is_some()),
             _ => false,
         };
-        self.circuits.iter().filter(|(_, c)| waits(c)).map(|(&id, _)| id).collect()
+        self.setups.iter().map(|&(_, id)| id).filter(waits).collect()
     }
 
     /// A link came up: set-ups that waited for it go on.
