@@ -1,0 +1,57 @@
+/** Waiting on the `Clock` port. Everything here that waits goes through these three, so that virtual time drives it. */
+import { WayfareError } from '../base/errors.js';
+import type { Clock } from '../base/ports.js';
+
+/** Calls `fn` once after `ms`; returns the way to call it off. */
+export function after(clock: Clock, ms: number, fn: () => void): () => void {
+  const timer = clock.setTimeout(fn, ms);
+  return () => timer.cancel();
+}
+
+/** Calls `fn` again and again, `next_ms()` after the last call; returns the way to stop. */
+export function every(clock: Clock, next_ms: () => number, fn: () => void): () => void {
+  let cancel: () => void;
+  const arm = () => {
+    cancel = after(clock, next_ms(), () => {
+      arm();
+      fn();
+    });
+  };
+  arm();
+  return () => cancel();
+}
+
+export function delay(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    after(clock, ms, resolve);
+  });
+}
+
+/** The promise, or a `timeout` error after `ms`. What came too late goes to `onLate`. */
+export function within<T>(
+  clock: Clock,
+  ms: number,
+  what: string,
+  promise: Promise<T>,
+  onLate?: (value: T) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const cancel = after(clock, ms, () => {
+      over = true;
+      reject(new WayfareError('timeout', `${what} took longer than ${ms} ms`));
+    });
+    promise.then(
+      (value) => {
+        if (over) return onLate?.(value);
+        cancel();
+        resolve(value);
+      },
+      (error) => {
+        if (over) return;
+        cancel();
+        reject(error);
+      },
+    );
+  });
+}
