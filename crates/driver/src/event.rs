@@ -1,0 +1,75 @@
+//! What a node tells TypeScript, in the shape that `HostEvent` in ts/core/host.ts has.
+
+use serde::Serialize;
+
+/// One event. Ids are never used twice by one node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    LinkUp {
+        link: u32,
+        peer: String,
+        address: String,
+        incoming: bool,
+        version: u8,
+    },
+    LinkDown {
+        link: u32,
+        peer: String,
+        reason: &'static str,
+    },
+    NextHopWanted {
+        peer: String,
+    },
+    StreamOpened {
+        link: u32,
+        stream: u32,
+    },
+    /// Base64.
+    Datagram {
+        link: u32,
+        data: String,
+    },
+    CircuitDown {
+        circuit: u32,
+        reason: &'static str,
+    },
+    CircuitWorn {
+        circuit: u32,
+    },
+    ConnectionDown {
+        connection: u32,
+        reason: &'static str,
+    },
+    ConnectionStalled {
+        connection: u32,
+        circuit: u32,
+        silent_ms: u32,
+    },
+    ConnectionMoved {
+        connection: u32,
+        circuit: u32,
+    },
+    FlowClosed {
+        flow: u32,
+        reason: &'static str,
+        received: u64,
+        sent: u64,
+    },
+    ProxyRequest {
+        request: u32,
+        kind: &'static str,
+        protocol: &'static str,
+        host: String,
+        port: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        source: String,
+    },
+    ProxyClosed {
+        request: u32,
+        received: u64,
+        sent: u64,
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,292 @@
+//! The handle of a running node, for other threads: every method hands a command to the node's thread and returns.
+//!
+//! Invariant: nothing here blocks, except where the name says so; dropping the handle closes the node.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use wayfare_engine::{HopSpec, SizeClass, Suite};
+use wayfare_quic::Instant;
+use wayfare_quic::tls::Identity;
+use wayfare_types::{NodeId, Reason};
+use zeroize::Zeroizing;
+
+use crate::answer::Answer;
+use crate::event::Event;
+use crate::options::{ExitRules, Options, ProxyOptions};
+use crate::proxy::{self, Decision, Protocol};
+use crate::resolve::{Resolver, SystemResolver};
+use crate::stats::{CircuitStats, Stats};
+use crate::world::Shared;
+use crate::{Failure, flows, sessions, thread};
+
+type Act = Box<dyn FnOnce(&Rc<Shared>) + Send>;
+
+/// What other threads send.
+pub(crate) enum Command {
+    Do(Act),
+    Close,
+}
+
+/// A circuit to build; see `CircuitSpec` in ts/core/host.ts.
+pub struct CircuitSpec {
+    pub hops: Vec<HopSpec>,
+    pub class: SizeClass,
+    pub suite: Option<Suite>,
+}
+
+/// A node.
+pub struct Node {
+    id: NodeId,
+    commands: mpsc::UnboundedSender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Starts a node's thread; `started` gets the addresses its sockets are bound to.
+    pub fn start(
+        options: Options,
+        on_events: impl Fn(Vec<Event>) + Send + 'static,
+        started: Answer<Vec<String>>,
+    ) -> Result<Self, Failure> {
+        Self::start_with(options, Arc::new(SystemResolver), on_events, started)
+    }
+
+    /// The same with another resolver.
+    pub fn start_with(
+        options: Options,
+        resolver: Arc<dyn Resolver>,
+        on_events: impl Fn(Vec<Event>) + Send + 'static,
+        started: Answer<Vec<String>>,
+    ) -> Result<Self, Failure> {
+        let system = |text: String| Failure::new(Failure::SYSTEM, text);
+        let id = Identity::from_seed(&options.identity_seed).map_err(|e| system(e.to_string()))?.id();
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let start = thread::Start { options, resolver, on_events: Box::new(on_events), commands: receiver, started };
+        let thread = std::thread::Builder::new()
+            .name(format!("node {id:?}"))
+            .spawn(move || thread::run(start))
+            .map_err(|e| system(format!("the system gives no thread: {e}")))?;
+        Ok(Self { id, commands, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// A node that is closed drops the command, and with it the answer, which then says so.
+    fn act(&self, act: impl FnOnce(&Rc<Shared>) + Send + 'static) {
+        let _ = self.commands.send(Command::Do(Box::new(act)));
+    }
+
+    pub fn link_open(&self, peer: NodeId, addresses: Vec<SocketAddr>, answer: Answer<u32>) {
+        self.act(move |node| node.world.borrow_mut().link_open(Instant::now(), peer, addresses, answer));
+    }
+
+    /// `reason` is a drop reason's name; others are told as "link_gone".
+    pub fn link_close(&self, link: u32, reason: &str) {
+        let reason = Reason::ALL.iter().copied().find(|r| r.name() == reason).unwrap_or(Reason::LinkGone);
+        self.act(move |node| node.world.borrow_mut().link_close(Instant::now(), link, reason));
+    }
+
+    pub fn next_hop_unreachable(&self, peer: NodeId) {
+        self.act(move |node| node.world.borrow_mut().engine.next_hop_unreachable(Instant::now(), peer));
+    }
+
+    pub fn stream_open(&self, link: u32, answer: Answer<u32>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(sessions::open(node, link).await) });
+        });
+    }
+
+    pub fn stream_read(&self, stream: u32, answer: Answer<Option<Bytes>>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(sessions::read(node, stream).await) });
+        });
+    }
+
+    pub fn stream_write(&self, stream: u32, data: Bytes, answer: Answer<()>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(sessions::write(node, stream, data).await) });
+        });
+    }
+
+    pub fn stream_finish(&self, stream: u32) {
+        self.act(move |node| node.world.borrow_mut().session_finish(stream));
+    }
+
+    pub fn stream_reset(&self, stream: u32, code: u32) {
+        self.act(move |node| node.world.borrow_mut().session_reset(stream, code));
+    }
+
+    pub fn datagram_send(&self, link: u32, data: Bytes) {
+        self.act(move |node| node.world.borrow_mut().datagram_send(link, &data));
+    }
+
+    pub fn set_onion_keys(&self, seeds: Zeroizing<Vec<[u8; 32]>>) {
+        self.act(move |node| node.world.borrow_mut().engine.set_onion_keys(&seeds));
+    }
+
+    pub fn set_exit_rules(&self, rules: &ExitRules) -> Result<(), Failure> {
+        let policy = rules.policy()?;
+        self.act(move |node| node.world.borrow_mut().policy = Rc::new(policy));
+        Ok(())
+    }
+
+    pub fn set_forwarding(&self, on: bool) {
+        self.act(move |node| node.world.borrow_mut().engine.set_forwarding(on));
+    }
+
+    pub fn drain(&self) {
+        self.act(|node| node.world.borrow_mut().engine.drain());
+    }
+
+    pub fn circuit_open(&self, spec: CircuitSpec, answer: Answer<u32>) {
+        self.act(move |node| {
+            let world = &mut *node.world.borrow_mut();
+            match world.engine.circuit_open(Instant::now(), &spec.hops, spec.class, spec.suite) {
+                Ok(circuit) => drop(world.circuit_waits.insert(circuit, answer)),
+                Err(reason) => answer.give(Err(reason.into())),
+            }
+        });
+    }
+
+    pub fn circuit_close(&self, circuit: u32) {
+        self.act(move |node| node.world.borrow_mut().engine.circuit_close(Instant::now(), circuit));
+    }
+
+    pub fn circuit_stats(&self, circuit: u32, answer: Answer<Option<CircuitStats>>) {
+        self.act(move |node| {
+            let info = node.world.borrow().engine.circuit_info(circuit);
+            answer.give(Ok(info.map(|i| CircuitStats {
+                circuit,
+                role: "client",
+                packets_forward: i.packets_forward,
+                packets_backward: i.packets_backward,
+                bytes_forward: i.bytes_forward,
+                bytes_backward: i.bytes_backward,
+            })));
+        });
+    }
+
+    pub fn connection_open(&self, circuit: u32, answer: Answer<u32>) {
+        self.act(move |node| {
+            let world = &mut *node.world.borrow_mut();
+            match world.engine.connection_open(Instant::now(), circuit) {
+                Ok(connection) => drop(world.connection_waits.insert(connection, answer)),
+                Err(reason) => answer.give(Err(reason.into())),
+            }
+        });
+    }
+
+    /// `connection_moved` follows, or, when the other circuit is of no use, `connection_stalled` with it.
+    pub fn connection_move(&self, connection: u32, circuit: u32) {
+        self.act(move |node| {
+            let world = &mut *node.world.borrow_mut();
+            world.events.push(match world.engine.connection_move(Instant::now(), connection, circuit) {
+                Ok(()) => Event::ConnectionMoved { connection, circuit },
+                Err(_) => Event::ConnectionStalled { connection, circuit, silent_ms: 0 },
+            });
+        });
+    }
+
+    pub fn connection_close(&self, connection: u32) {
+        self.act(move |node| node.world.borrow_mut().engine.connection_close(Instant::now(), connection));
+    }
+
+    /// The answer is the flow and the exit's own socket address.
+    pub fn flow_open(&self, connection: u32, host: String, port: u16, answer: Answer<(u32, String)>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(flows::open(node, connection, host, port).await) });
+        });
+    }
+
+    pub fn flow_read(&self, flow: u32, answer: Answer<Option<Bytes>>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(flows::read(node, flow).await) });
+        });
+    }
+
+    pub fn flow_write(&self, flow: u32, data: Bytes, answer: Answer<()>) {
+        self.act(move |node| {
+            let node = node.clone();
+            spawn_local(async move { answer.give(flows::write(node, flow, data).await) });
+        });
+    }
+
+    pub fn flow_finish(&self, flow: u32) {
+        self.act(move |node| node.world.borrow_mut().script_finish(Instant::now(), flow));
+    }
+
+    pub fn flow_reset(&self, flow: u32) {
+        self.act(move |node| node.world.borrow_mut().script_reset(Instant::now(), flow));
+    }
+
+    /// The answer is the proxy and the address it is bound to.
+    pub fn proxy_listen(&self, protocol: Protocol, options: ProxyOptions, answer: Answer<(u32, SocketAddr)>) {
+        self.act(move |node| answer.give(proxy::listen(node, protocol, options)));
+    }
+
+    /// No new clients; those it has go on.
+    pub fn proxy_close(&self, proxy: u32) {
+        self.act(move |node| {
+            if let Some(task) = node.world.borrow_mut().proxies.remove(&proxy) {
+                task.abort();
+            }
+        });
+    }
+
+    pub fn proxy_assign(&self, request: u32, connection: u32) {
+        self.decide(request, Decision::Assign(connection));
+    }
+
+    pub fn proxy_refuse(&self, request: u32, code: String) {
+        self.decide(request, Decision::Refuse(code));
+    }
+
+    fn decide(&self, request: u32, decision: Decision) {
+        self.act(move |node| {
+            if let Some(waiting) = node.world.borrow_mut().decisions.remove(&request) {
+                // A client that has just left needs no decision.
+                let _ = waiting.send(decision);
+            }
+        });
+    }
+
+    pub fn stats(&self, answer: Answer<Stats>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow_mut().stats(Instant::now()))));
+    }
+
+    /// Says goodbye to everyone; `closed` is answered when the thread has ended.
+    pub fn close(&self, closed: Answer<()>) {
+        let _ = self.commands.send(Command::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread {
+            None => closed.give(Ok(())),
+            Some(thread) => {
+                // Waiting for a thread's end takes a thread, so that neither the caller nor the node is blocked.
+                let waiter = std::thread::Builder::new().name("node closing".into()).spawn(move || {
+                    let ended = thread.join();
+                    closed.give(ended.map_err(|_| Failure::new(Failure::SYSTEM, "the node's thread broke")));
+                });
+                drop(waiter);
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Close);
+    }
+}

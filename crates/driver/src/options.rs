@@ -1,0 +1,177 @@
+//! What a node is made of, as `HostOptions` in ts/core/host.ts says it, and the rules that can change while it runs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use wayfare_exit::{Cidr, ExitPolicy};
+use wayfare_proxy::Credentials;
+use zeroize::Zeroizing;
+
+use crate::Failure;
+
+/// See `HostOptions`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// Set by the caller, never part of a text.
+    #[serde(skip)]
+    pub identity_seed: Zeroizing<[u8; 32]>,
+    pub listen: Vec<String>,
+    pub roles: Roles,
+    #[serde(default)]
+    pub replay_file: Option<PathBuf>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// See `Roles`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roles {
+    pub client: bool,
+    pub relay: bool,
+    pub exit: bool,
+}
+
+/// See `HostLimits`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Limits {
+    pub circuits: u32,
+    pub setups_per_second: u32,
+    pub reader_bytes: u64,
+    pub window_bytes_max: u64,
+    pub link_idle_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            circuits: 100_000,
+            setups_per_second: 200,
+            reader_bytes: 64 << 20,
+            window_bytes_max: 16 << 20,
+            link_idle_ms: 3000,
+        }
+    }
+}
+
+impl Options {
+    /// Reads `HostOptions` without its seed from JSON.
+    pub fn from_json(json: &str, identity_seed: &[u8]) -> Result<Self, Failure> {
+        let invalid = |text: String| Failure::new(Failure::INVALID, text);
+        let mut options: Self = serde_json::from_str(json).map_err(|e| invalid(format!("the node's options: {e}")))?;
+        let seed = identity_seed.try_into().map_err(|_| invalid("an identity seed has 32 bytes".into()))?;
+        options.identity_seed = Zeroizing::new(seed);
+        options.addresses()?;
+        Ok(options)
+    }
+
+    /// One socket per family: a reply leaves by the socket of its family, so it always has the port it was asked at.
+    pub(crate) fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let mut found: Vec<SocketAddr> = Vec::new();
+        for text in &self.listen {
+            let address: SocketAddr = text.parse().map_err(|_| {
+                Failure::new(Failure::INVALID, format!("{text:?} is no UDP address; write 0.0.0.0:4400 or [::]:4400"))
+            })?;
+            if found.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
+                let text =
+                    "a node listens on at most one IPv4 and one IPv6 address; use 0.0.0.0 or [::] for all of them";
+                return Err(Failure::new(Failure::INVALID, text));
+            }
+            found.push(address);
+        }
+        if found.is_empty() {
+            return Err(Failure::new(Failure::INVALID, "a node needs an address to listen on, such as 127.0.0.1:0"));
+        }
+        Ok(found)
+    }
+}
+
+/// See `ExitRules`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ExitRules {
+    pub allow_loopback: bool,
+    pub deny_ports: Vec<u16>,
+    pub deny: Vec<String>,
+    pub allow: Vec<String>,
+}
+
+impl Default for ExitRules {
+    fn default() -> Self {
+        Self { allow_loopback: false, deny_ports: vec![25], deny: Vec::new(), allow: Vec::new() }
+    }
+}
+
+impl ExitRules {
+    /// The policy they mean.
+    pub fn policy(&self) -> Result<ExitPolicy, Failure> {
+        let blocks = |texts: &[String]| -> Result<Vec<Cidr>, Failure> {
+            texts
+                .iter()
+                .map(|t| t.parse().map_err(|e| Failure::new(Failure::INVALID, format!("exit rule {t:?}: {e}"))))
+                .collect()
+        };
+        Ok(ExitPolicy {
+            allow_loopback: self.allow_loopback,
+            denied_ports: self.deny_ports.clone(),
+            deny: blocks(&self.deny)?,
+            allow: blocks(&self.allow)?,
+        })
+    }
+}
+
+/// Where a proxy listens, and who may use it.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    pub listen: SocketAddr,
+    pub credentials: Option<Credentials>,
+}
+
+impl ProxyOptions {
+    /// A proxy that others can reach demands credentials: it would be open to everybody otherwise.
+    pub fn new(listen: &str, credentials: Option<(&str, &str)>) -> Result<Self, Failure> {
+        let invalid = |text: String| Failure::new(Failure::INVALID, text);
+        let address: SocketAddr = listen
+            .parse()
+            .map_err(|_| invalid(format!("{listen:?} is no address to listen on; write 127.0.0.1:1080")))?;
+        let credentials = credentials
+            .map(|(user, password)| Credentials::new(user, password).map_err(|e| invalid(e.to_string())))
+            .transpose()?;
+        if !address.ip().to_canonical().is_loopback() && credentials.is_none() {
+            return Err(invalid(format!("a proxy on {listen} can be reached by others and needs credentials")));
+        }
+        Ok(Self { listen: address, credentials })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_come_with_defaults_and_name_what_is_wrong() {
+        let json =
+            |listen: &str| format!(r#"{{"listen":{listen},"roles":{{"client":true,"relay":false,"exit":false}}}}"#);
+        let options = Options::from_json(&json(r#"["127.0.0.1:0","[::1]:0"]"#), &[7; 32]).unwrap();
+        assert_eq!((options.limits.circuits, options.limits.link_idle_ms), (100_000, 3000));
+        assert_eq!(options.addresses().unwrap().len(), 2);
+        for (listen, seed) in
+            [(r#"["127.0.0.1:0","127.0.0.1:1"]"#, 32), (r#"["localhost"]"#, 32), ("[]", 32), (r#"["127.0.0.1:0"]"#, 31)]
+        {
+            let failure = Options::from_json(&json(listen), &vec![0; seed]).unwrap_err();
+            assert_eq!(failure.code, Failure::INVALID, "{listen}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_in_reach_of_others_needs_credentials() {
+        assert!(ProxyOptions::new("127.0.0.1:0", None).is_ok());
+        assert!(ProxyOptions::new("[::1]:0", None).is_ok());
+        assert!(ProxyOptions::new("0.0.0.0:0", None).is_err());
+        assert!(ProxyOptions::new("0.0.0.0:0", Some(("ann", "secret"))).is_ok());
+        assert!(ProxyOptions::new("0.0.0.0:0", Some(("", ""))).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! Bytes between a TCP socket and a flow, both ways, half-closed ends included.
+//!
+//! What is read from sockets lands in one arena that all of a thread's pumps share, so that a flow that is silent holds no
+//! memory; from there it goes to the flow without a copy. Small pieces are copied out, or one of them could keep
+//! a whole arena alive.
+//!
+//! Invariant: a pump reads on only when what it has read was taken, and tells a flow's window that bytes were consumed
+//! only once the socket has them. So a reader that stops, stops its writer.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::rc::Rc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use wayfare_proxy::Body;
+use wayfare_quic::Instant;
+use wayfare_types::Reason;
+
+use crate::world::Shared;
+
+/// The most one read takes off a socket, and the most a flow is read ahead of its socket.
+const READ: usize = 64 << 10;
+/// Pieces up to this size are copied.
+const COPY_UP_TO: usize = 8 << 10;
+/// Pieces handed to one system call.
+const SLICES: usize = 64;
+/// Bytes moved in one go before the other tasks of the thread have their turn.
+const SHARE: usize = 4 * READ;
+
+/// Which end of a flow this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client,
+    Exit,
+}
+
+/// What a pump has moved.
+#[derive(Default)]
+pub(crate) struct Moved {
+    /// From the flow to the socket.
+    pub received: Cell<u64>,
+    /// From the socket to the flow.
+    pub sent: Cell<u64>,
+}
+
+pub(crate) struct Pump<'a> {
+    pub node: &'a Rc<Shared>,
+    pub flow: u32,
+    pub end: End,
+    pub tcp: &'a TcpStream,
+    pub moved: &'a Moved,
+}
+
+impl Pump<'_> {
+    /// Runs until both directions have ended, or either broke. `early` was read from the socket before.
+    pub async fn run(&self, early: Bytes, mut body: Body) -> Result<(), Reason> {
+        let both = async { tokio::try_join!(self.up(early, &mut body), self.down()) };
+        let ended = tokio::select! {
+            ended = both => ended.map(|_| ()),
+            reason = self.node.flow_broken(self.flow) => Err(reason),
+        };
+        let world = &mut *self.node.world.borrow_mut();
+        if ended.is_err() {
+            world.engine.flow_reset(Instant::now(), self.flow);
+            // The application is to see that the stream broke, and not a clean end in the middle of it.
+            let _ = SockRef::from(self.tcp).set_linger(Some(std::time::Duration::ZERO));
+        } else {
+            world.engine.flow_finish(self.flow);
+        }
+        self.node.kick();
+        ended
+    }
+
+    /// Socket to flow.
+    async fn up(&self, early: Bytes, body: &mut Body) -> Result<(), Reason> {
+        if !early.is_empty() {
+            self.put(early, body).await?;
+        }
+        let mut share = 0;
+        loop {
+            match read_some(&self.node.arena, self.tcp) {
+                Ok(bytes) if bytes.is_empty() => break,
+                Ok(bytes) => {
+                    share += bytes.len();
+                    self.put(bytes, body).await?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    share = 0;
+                    self.tcp.readable().await.map_err(|_| Reason::FlowReset)?;
+                }
+                Err(_) => return Err(Reason::FlowReset),
+            }
+            if share >= SHARE {
+                share = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        // A request whose body has ended is complete without this, and some servers take it for a hang-up.
+        if !body.is_finished() {
+            self.node.world.borrow_mut().engine.flow_finish(self.flow);
+            self.node.kick();
+        }
+        Ok(())
+    }
+
+    async fn put(&self, mut bytes: Bytes, body: &mut Body) -> Result<(), Reason> {
+        let belongs = body.accept(&bytes)?;
+        bytes.truncate(belongs);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let moved = bytes.len() as u64;
+        self.node.flow_put(self.flow, bytes).await?;
+        self.moved.sent.set(self.moved.sent.get() + moved);
+        let world = &mut *self.node.world.borrow_mut();
+        match self.end {
+            End::Client => world.client_stats.bytes_out += moved,
+            End::Exit => world.exit_stats.bytes_in += moved,
+        }
+        Ok(())
+    }
+
+    /// Flow to socket.
+    async fn down(&self) -> Result<(), Reason> {
+        let mut chunks = Vec::with_capacity(SLICES);
+        let mut share = 0;
+        while self.node.flow_take(self.flow, READ, &mut chunks).await? {
+            let moved: usize = chunks.iter().map(Bytes::len).sum();
+            write_all(self.tcp, &mut chunks).await.map_err(|_| Reason::FlowReset)?;
+            self.moved.received.set(self.moved.received.get() + moved as u64);
+            {
+                let world = &mut *self.node.world.borrow_mut();
+                world.engine.flow_consumed(Instant::now(), self.flow, moved);
+                match self.end {
+                    End::Client => world.client_stats.bytes_in += moved as u64,
+                    End::Exit => world.exit_stats.bytes_out += moved as u64,
+                }
+            }
+            self.node.kick();
+            share += moved;
+            if share >= SHARE {
+                share = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        // Fails when the peer is gone altogether, which is an end as well.
+        let _ = SockRef::from(self.tcp).shutdown(Shutdown::Write);
+        Ok(())
+    }
+}
+
+/// One read; empty at the end of the stream.
+fn read_some(arena: &std::cell::RefCell<BytesMut>, tcp: &TcpStream) -> io::Result<Bytes> {
+    let arena = &mut *arena.borrow_mut();
+    arena.reserve(READ);
+    let count = tcp.try_read_buf(&mut (&mut *arena).limit(READ))?;
+    if count <= COPY_UP_TO {
+        let bytes = Bytes::copy_from_slice(arena);
+        arena.clear();
+        return Ok(bytes);
+    }
+    Ok(arena.split().freeze())
+}
+
+/// Writes all chunks and clears them.
+pub(crate) async fn write_all(tcp: &TcpStream, chunks: &mut Vec<Bytes>) -> io::Result<()> {
+    let mut first = 0;
+    while first < chunks.len() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = SLICES.min(chunks.len() - first);
+        for (slice, chunk) in slices.iter_mut().zip(&chunks[first..]) {
+            *slice = IoSlice::new(chunk);
+        }
+        match tcp.try_write_vectored(&slices[..count]) {
+            Ok(mut written) => {
+                while first < chunks.len() && written >= chunks[first].len() {
+                    written -= chunks[first].len();
+                    first += 1;
+                }
+                if written > 0 {
+                    chunks[first].advance(written);
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => tcp.writable().await?,
+            Err(e) => return Err(e),
+        }
+    }
+    chunks.clear();
+    Ok(())
+}

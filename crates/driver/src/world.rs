@@ -1,0 +1,312 @@
+//! Everything a node holds, on its one thread, and the turn in which it all moves on.
+//!
+//! A [`World`] is only ever borrowed between two awaits. Tasks (pumps, proxies, the exit's dials) work on it through
+//! [`Shared`] and then call [`Shared::kick`], so that the main task takes the engine's outputs to the links.
+//!
+//! Invariant: after a turn no event and no output is left waiting, unless the socket's buffer is full.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+use wayfare_engine::{Engine, EngineConfig};
+use wayfare_exit::ExitPolicy;
+use wayfare_quic::tls::{self, Identity};
+use wayfare_quic::{ConnectionHandle, EndpointConfig, HostConfig, Instant, QuicHost, Transmit, link_transport};
+use wayfare_types::{NodeId, Reason};
+
+use crate::Failure;
+use crate::answer::Answer;
+use crate::event::Event;
+use crate::exit_udp::Associations;
+use crate::flows::FlowSlot;
+use crate::links::{Link, LinkId};
+use crate::options::Options;
+use crate::proxy::Decision;
+use crate::random::{SystemRandom, unix_ms};
+use crate::replay::ReplayFile;
+use crate::resolve::Resolver;
+use crate::sessions::Session;
+use crate::stats::{ClientStats, ExitStats};
+use crate::udp::{Arrived, Receiver, Udp};
+
+/// Handshakes under way above which a caller must prove its address first.
+const RETRY_ABOVE: usize = 64;
+const LINKS_MAX: usize = 8192;
+/// Receives per socket and turn; with 32 buffers each, enough to empty a burst without starving the pumps.
+const RECEIVES_PER_TURN: usize = 4;
+
+/// Something the engine asked for that needs a task of its own.
+pub(crate) enum Job {
+    Dial { flow: u32, host: String, port: u16 },
+    WatchUdp { udp: u32 },
+    ReadUdp { udp: u32, socket: Rc<tokio::net::UdpSocket> },
+    ResolveUdp { udp: u32, host: String, port: u16 },
+}
+
+/// A node's state.
+pub(crate) struct World {
+    pub engine: Engine,
+    pub quic: QuicHost,
+    pub identity: Identity,
+    pub link_idle_ms: u32,
+    pub sockets: Vec<Udp>,
+    receiver: Receiver,
+    arrived: Vec<Arrived>,
+    transmit: Vec<u8>,
+    /// A datagram batch that the kernel had no room for.
+    unsent: Option<(usize, Transmit)>,
+
+    pub links: FxHashMap<LinkId, Link>,
+    pub by_handle: FxHashMap<ConnectionHandle, LinkId>,
+    /// When to look for connections that never became links.
+    pub hello_at: Option<Instant>,
+    pub sessions: FxHashMap<u32, Session>,
+    pub flows: FxHashMap<u32, FlowSlot>,
+    pub associations: Associations,
+    /// Associations of proxy clients, whose tasks wait for what comes back.
+    pub proxied_udp: HashMap<u32, tokio::sync::mpsc::Sender<(wayfare_engine::UdpAddress, bytes::Bytes)>>,
+    pub circuit_waits: HashMap<u32, Answer<u32>>,
+    pub connection_waits: HashMap<u32, Answer<u32>>,
+    pub decisions: HashMap<u32, tokio::sync::oneshot::Sender<Decision>>,
+    pub proxies: HashMap<u32, tokio::task::AbortHandle>,
+    pub policy: Rc<ExitPolicy>,
+    pub replay: Option<ReplayFile>,
+    pub exit_stats: ExitStats,
+    pub client_stats: ClientStats,
+    pub jobs: Vec<Job>,
+    pub events: Vec<Event>,
+    last_id: u32,
+}
+
+/// What the node's tasks share.
+pub(crate) struct Shared {
+    pub world: RefCell<World>,
+    pub work: Notify,
+    pub resolver: Arc<dyn Resolver>,
+    /// Whether the main task knows that there is work.
+    kicked: Cell<bool>,
+    /// Where every pump reads into; see [`crate::pump`].
+    pub arena: RefCell<BytesMut>,
+    /// Where every UDP task receives.
+    pub datagram: RefCell<Vec<u8>>,
+}
+
+impl Shared {
+    /// There may be outputs to take.
+    pub fn kick(&self) {
+        if !self.kicked.replace(true) {
+            self.work.notify_one();
+        }
+    }
+
+    pub(crate) fn new(world: World, resolver: Arc<dyn Resolver>) -> Rc<Self> {
+        Rc::new(Self {
+            world: RefCell::new(world),
+            work: Notify::new(),
+            resolver,
+            kicked: Cell::new(false),
+            arena: RefCell::new(BytesMut::new()),
+            datagram: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// One turn; whether there is more to do at once.
+    pub(crate) fn turn(&self) -> bool {
+        self.kicked.set(false);
+        self.world.borrow_mut().turn()
+    }
+}
+
+impl World {
+    /// Binds the sockets and reads the replay file.
+    pub fn new(options: &Options) -> Result<Self, Failure> {
+        let sockets = options
+            .addresses()?
+            .into_iter()
+            .map(|address| Udp::bind(address).map_err(|e| Failure::bind(&format!("UDP {address}"), &e)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let now = Instant::now();
+        let system = |text: String| Failure::new(Failure::SYSTEM, text);
+        let config = EngineConfig {
+            identity_seed: *options.identity_seed,
+            roles: wayfare_engine::Roles {
+                client: options.roles.client,
+                relay: options.roles.relay,
+                exit: options.roles.exit,
+            },
+            limits: wayfare_engine::Limits {
+                circuits: options.limits.circuits as usize,
+                setups_per_s: options.limits.setups_per_second,
+                reader_bytes: options.limits.reader_bytes,
+                window_bytes_max: u32::try_from(options.limits.window_bytes_max).unwrap_or(u32::MAX),
+            },
+        };
+        let mut engine = Engine::new(config, now, unix_ms(), Box::new(SystemRandom)).map_err(system)?;
+        let replay = match &options.replay_file {
+            None => {
+                engine.refuse_older_setups(now);
+                None
+            }
+            Some(path) => {
+                let (file, known) = ReplayFile::open(path, now)
+                    .map_err(|e| system(format!("cannot open the replay file {}: {e}", path.display())))?;
+                match known {
+                    Some(records) => engine.load_replays(now, &records),
+                    None => engine.refuse_older_setups(now),
+                }
+                Some(file)
+            }
+        };
+        let identity = Identity::from_seed(&options.identity_seed).map_err(|e| system(e.to_string()))?;
+        let server = tls::link_server(&identity, link_transport(options.limits.link_idle_ms))
+            .map_err(|e| system(e.to_string()))?;
+        let mut endpoint = EndpointConfig::default();
+        // Packets of other kinds can come to share the socket, told apart by QUIC's fixed bit (RFC 9000, section 17).
+        endpoint.grease_quic_bit(false);
+        let quic = QuicHost::new(HostConfig {
+            endpoint: Arc::new(endpoint),
+            server: Some(Arc::new(server)),
+            retry_above: RETRY_ABOVE,
+            max_connections: LINKS_MAX,
+            mtu_discovery: sockets.iter().all(Udp::keeps_whole),
+            rng_seed: None,
+        });
+        Ok(Self {
+            engine,
+            quic,
+            identity,
+            link_idle_ms: options.limits.link_idle_ms,
+            sockets,
+            receiver: Receiver::new(),
+            arrived: Vec::new(),
+            transmit: Vec::new(),
+            unsent: None,
+            links: FxHashMap::default(),
+            by_handle: FxHashMap::default(),
+            hello_at: None,
+            sessions: FxHashMap::default(),
+            flows: FxHashMap::default(),
+            associations: Associations::default(),
+            proxied_udp: HashMap::new(),
+            circuit_waits: HashMap::new(),
+            connection_waits: HashMap::new(),
+            decisions: HashMap::new(),
+            proxies: HashMap::new(),
+            policy: Rc::new(ExitPolicy::default()),
+            replay,
+            exit_stats: ExitStats::default(),
+            client_stats: ClientStats::default(),
+            jobs: Vec::new(),
+            events: Vec::new(),
+            last_id: 0,
+        })
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.identity.id()
+    }
+
+    /// The next id of a link, stream, proxy or request.
+    pub fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub fn count(&mut self, reason: Reason) {
+        self.engine.counters().count(reason);
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut now = Instant::now();
+        if self.quic.poll_timeout().is_some_and(|at| at <= now) {
+            self.quic.handle_timeout(now);
+        }
+        if self.engine.poll_timeout(now).is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now, unix_ms());
+        }
+        if self.hello_at.is_some_and(|at| at <= now) {
+            self.close_late_hellos(now);
+        }
+        let mut more = false;
+        for index in 0..self.sockets.len() {
+            for receive in 0..RECEIVES_PER_TURN {
+                let arrived = &mut self.arrived;
+                if !self.sockets[index].receive(&mut self.receiver, |datagram| arrived.push(datagram)) {
+                    break;
+                }
+                let mut batch = std::mem::take(&mut self.arrived);
+                for d in batch.drain(..) {
+                    self.quic.handle_datagram(now, d.remote, d.local_ip, d.ecn, d.data);
+                }
+                self.arrived = batch;
+                self.settle(now);
+                self.flush(now);
+                now = Instant::now();
+                more |= receive + 1 == RECEIVES_PER_TURN;
+            }
+        }
+        self.settle(now);
+        self.flush(now);
+        more
+    }
+
+    /// Lets links and engine talk to each other until both are quiet.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            let mut quiet = true;
+            while let Some((handle, event)) = self.quic.poll_event() {
+                quiet = false;
+                self.link_event(now, handle, event);
+            }
+            quiet &= !self.take_outputs(now);
+            while let Some(event) = self.engine.poll_event() {
+                quiet = false;
+                self.engine_event(now, event);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// Sends until there is nothing more to send or the kernel's buffer is full.
+    fn flush(&mut self, now: Instant) {
+        loop {
+            if let Some((index, transmit)) = &self.unsent {
+                if !self.sockets[*index].send(transmit, &self.transmit[..transmit.size]) {
+                    return;
+                }
+                self.unsent = None;
+            }
+            let segments = self.sockets.iter().map(Udp::max_segments).min().unwrap_or(1);
+            let Some((handle, transmit)) = self.quic.poll_transmit(now, segments, &mut self.transmit) else {
+                // Sending brings events of its own: a connection that has drained, new connection ids.
+                while let Some((handle, event)) = self.quic.poll_event() {
+                    self.link_event(now, handle, event);
+                }
+                return;
+            };
+            if let Some(link) = handle.and_then(|h| self.by_handle.get(&h)).copied() {
+                self.watch_mtu(link);
+            }
+            let v4 = transmit.destination.is_ipv4();
+            // A peer of a family that no socket is of cannot have been dialled or have called.
+            let Some(index) = self.sockets.iter().position(|s| s.address().is_ipv4() == v4) else { continue };
+            self.unsent = Some((index, transmit));
+        }
+    }
+
+    /// Which socket to wait for before sending on.
+    pub fn blocked_on(&self) -> Option<&Udp> {
+        self.unsent.as_ref().map(|(index, _)| &self.sockets[*index])
+    }
+
+    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at].into_iter().flatten().min()
+    }
+}
