@@ -6,7 +6,7 @@
 use wayfare_types::{Random, Reason};
 use wayfare_wire::{LADDER, SLOT, SLOTS, TAGS};
 
-use crate::cipher::{Aead, Keystream, nonce};
+use crate::cipher::{Aead, BATCH, Keystream, nonce};
 use crate::hop::Wear;
 use crate::{DirectionKeys, HopKeys, ReplayWindow, Suite};
 
@@ -48,6 +48,9 @@ pub struct ClientPath {
     forward: Box<[Direction]>,
     backward: Box<[Direction]>,
     next: u64,
+    /// The slots of the next packets, as the exit will find them, but for the free ones.
+    ahead: [[[u8; SLOT]; SLOTS]; BATCH],
+    ahead_used: usize,
     wear_forward: Wear,
     wear_backward: Wear,
     window: ReplayWindow,
@@ -60,6 +63,8 @@ impl ClientPath {
             forward: hops.iter().map(|h| Direction::new(h.suite, &h.forward)).collect(),
             backward: hops.iter().map(|h| Direction::new(h.suite, &h.backward)).collect(),
             next: start,
+            ahead: [[[0; SLOT]; SLOTS]; BATCH],
+            ahead_used: BATCH,
             wear_forward: Wear::default(),
             wear_backward: Wear::default(),
             window: ReplayWindow::default(),
@@ -91,33 +96,49 @@ impl ClientPath {
         let start = self.next;
         self.next = start.wrapping_add(1);
 
-        // Slot by slot what the exit will find; `known` slots before the last are the hops' own doing.
-        let mut slots = [[0; SLOT]; SLOTS];
-        let mut nonces = [[0; 12]; SLOTS];
-        let mut counter = start;
-        for (known, hop) in self.forward.iter().enumerate() {
-            nonces[known] = nonce(&hop.iv, counter);
-            if known > 0 {
-                slots.copy_within(1.., 0);
-                slots[SLOTS - 1] = [0; SLOT];
-            }
-            let from = SLOTS - 1 - known;
-            hop.keystream.xor(&nonces[known], from, &mut slots[from..]);
-            counter = counter.wrapping_add(hop.step);
+        if self.ahead_used == BATCH {
+            self.look_ahead(start);
         }
+        let slots = &mut self.ahead[self.ahead_used];
+        self.ahead_used += 1;
         let free = SLOTS - self.forward.len();
         if free > 0 {
             pad.fill(slots[..free].as_flattened_mut());
         }
         body[..TAGS].copy_from_slice(slots.as_flattened());
 
-        for (hop, nonce) in self.forward.iter().zip(nonces).rev() {
-            let tag = hop.aead.seal(nonce, &[], body);
+        let mut nonces = [[0; 12]; SLOTS];
+        let mut counter = start;
+        for (out, hop) in nonces.iter_mut().zip(&self.forward) {
+            *out = nonce(&hop.iv, counter);
+            counter = counter.wrapping_add(hop.step);
+        }
+        for (hop, nonce) in self.forward.iter().zip(&nonces).rev() {
+            let tag = hop.aead.seal(*nonce, &[], body);
             debug_assert_eq!(body[LADDER..TAGS], [0; SLOT], "the slot that the hop will put back");
             body.copy_within(..LADDER, SLOT);
             body[..SLOT].copy_from_slice(&tag);
         }
         Ok(start)
+    }
+
+    /// Foresees the slots of the packets from counter `start`: they depend on nothing else.
+    fn look_ahead(&mut self, start: u64) {
+        let mut packets = [[[0; SLOT]; SLOTS]; BATCH];
+        let mut counters: [u64; BATCH] = std::array::from_fn(|i| start.wrapping_add(i as u64));
+        // `known` slots before the last are the hops' own doing so far.
+        for (known, hop) in self.forward.iter().enumerate() {
+            if known > 0 {
+                for slots in &mut packets {
+                    slots.copy_within(1.., 0);
+                    slots[SLOTS - 1] = [0; SLOT];
+                }
+            }
+            let nonces = counters.map(|c| nonce(&hop.iv, c));
+            hop.keystream.xor_batch(&nonces, SLOTS - 1 - known, &mut packets);
+            counters = counters.map(|c| c.wrapping_add(hop.step));
+        }
+        (self.ahead, self.ahead_used) = (packets, 0);
     }
 
     /// Opens a packet that came back, in place; the payload then stands at `body[TAGS..]`.

@@ -1,15 +1,16 @@
 //! Packet work against its floor, the faster of two libraries' bare AEAD passes over the same bytes in the same run.
 //!
 //! Work and floor go through the same batches of packets, restored outside the measured time: a hop's window and a
-//! packet's bytes serve once. Ratios of the medians are printed at the end.
+//! packet's bytes serve once. Ratios of the medians are printed behind each group.
 
 mod bare;
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bare::{AwsLc, Bare, Ring};
-use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use wayfare_onion::{BackwardHop, ClientPath, DirectionKeys, ForwardHop, HopKeys, Suite};
 use wayfare_types::Random;
 use wayfare_wire::TAGS;
@@ -36,14 +37,16 @@ fn keys(suite: Suite, hops: usize) -> Vec<HopKeys> {
         .collect()
 }
 
+/// A criterion group that also keeps each sample's nanoseconds per packet, for the ratios.
+struct Group<'a> {
+    criterion: BenchmarkGroup<'a, WallTime>,
+    samples_ns: BTreeMap<String, Vec<f64>>,
+}
+
 /// Times `work` on each packet of a batch; `restore` brings a batch back, unmeasured.
-fn measure<S>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    mut restore: impl FnMut() -> S,
-    mut work: impl FnMut(&mut S, usize),
-) {
-    group.bench_function(name, |b| {
+fn measure<S>(group: &mut Group<'_>, name: &str, mut restore: impl FnMut() -> S, mut work: impl FnMut(&mut S, usize)) {
+    let samples_ns = group.samples_ns.entry(name.into()).or_default();
+    group.criterion.bench_function(name, |b| {
         b.iter_custom(|packets| {
             let mut spent = Duration::ZERO;
             let mut left = packets as usize;
@@ -56,9 +59,37 @@ fn measure<S>(
                 left -= batch;
                 black_box(&mut state);
             }
+            if packets as usize > 8 * BATCH {
+                samples_ns.push(spent.as_nanos() as f64 / packets as f64);
+            }
             spent
         })
     });
+}
+
+impl Group<'_> {
+    fn median_ns(&self, name: &str) -> Option<f64> {
+        let mut samples = self.samples_ns.get(name).filter(|s| !s.is_empty())?.clone();
+        samples.sort_by(f64::total_cmp);
+        Some(samples[samples.len() / 2])
+    }
+
+    /// A row per measured work: its median, the faster floor's, the ratio. Nothing when a filter left one out.
+    fn ratios(&self, title: &str) {
+        for (work, floor) in [
+            ("peel_bare", "floor_open"),
+            ("back_bare", "floor_seal"),
+            ("origin", "floor_seal"),
+            ("wrap3", "floor_seal3"),
+            ("open3", "floor_open3"),
+        ] {
+            let floors = [AwsLc::NAME, Ring::NAME].map(|library| self.median_ns(&format!("{floor}_{library}")));
+            if let (Some(ours), [Some(a), Some(b)]) = (self.median_ns(work), floors) {
+                let floor_ns = a.min(b);
+                println!("{title:24} {work:10} {ours:7.0} ns  floor {floor_ns:7.0} ns  ratio {:.2}", ours / floor_ns);
+            }
+        }
+    }
 }
 
 type Bodies = Vec<(u64, Vec<u8>)>;
@@ -73,7 +104,7 @@ fn nonce(counter: u64) -> [u8; 12] {
     out
 }
 
-fn floors<B: Bare>(group: &mut BenchmarkGroup<'_, WallTime>, suite: Suite, payload: usize) {
+fn floors<B: Bare>(group: &mut Group<'_>, suite: Suite, payload: usize) {
     let library = [B::new(suite, 1), B::new(suite, 2), B::new(suite, 3)];
     let [key, ..] = &library;
     let clear = blank(payload);
@@ -127,7 +158,7 @@ fn floors<B: Bare>(group: &mut BenchmarkGroup<'_, WallTime>, suite: Suite, paylo
     );
 }
 
-fn ours(group: &mut BenchmarkGroup<'_, WallTime>, suite: Suite, payload: usize) {
+fn ours(group: &mut Group<'_>, suite: Suite, payload: usize) {
     let one = keys(suite, 1);
     let mut client = ClientPath::new(&one, 5).unwrap();
     let mut pad = Cheap(1);
@@ -183,12 +214,13 @@ fn main() {
         .sample_size(30);
     for suite in [Suite::Aes128Gcm, Suite::ChaCha20Poly1305] {
         for payload in PAYLOADS {
-            let mut group = criterion.benchmark_group(format!("{}_{payload}", suite.name()));
-            group.throughput(Throughput::Elements(1));
+            let title = format!("{}_{payload}", suite.name());
+            let mut group = Group { criterion: criterion.benchmark_group(&title), samples_ns: BTreeMap::new() };
             floors::<AwsLc>(&mut group, suite, payload);
             floors::<Ring>(&mut group, suite, payload);
             ours(&mut group, suite, payload);
-            group.finish();
+            group.ratios(&title);
+            group.criterion.finish();
         }
     }
     criterion.final_summary();

