@@ -10,6 +10,8 @@ export interface Timer {
 export interface Clock {
   /** Unix time in milliseconds. */
   now_ms(): number;
+  /** For durations: never set back, with fractions. */
+  monotonic_ms(): number;
   /** Calls once, after `delay_ms`. */
   setTimeout(run: () => void, delay_ms: number): Timer;
 }

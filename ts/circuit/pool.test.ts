@@ -1,46 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Directory } from '../base/directory.js';
 import { WayfareError } from '../base/errors.js';
-import type { Clock, Log } from '../base/ports.js';
+import type { Log } from '../base/ports.js';
 import type { CircuitSpec, NodeHost } from '../core/host.js';
-import { NOW_S, node } from '../testing/descriptors.js';
+import { ManualClock, settle } from '../testing/clock.js';
+import { node } from '../testing/descriptors.js';
 import { seeded } from '../testing/seeded.js';
 import { CircuitBuilder } from './builder.js';
 import { CircuitPool, IDLE_MS, ROTATE_MS } from './pool.js';
 import { Suspects } from './suspects.js';
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
-
-/** Time that passes when told to. */
-class ManualClock implements Clock {
-  #now_ms = NOW_S * 1000;
-  #timers = new Set<{ at_ms: number; run: () => void }>();
-
-  now_ms = () => this.#now_ms;
-
-  setTimeout(run: () => void, delay_ms: number) {
-    const timer = { at_ms: this.#now_ms + delay_ms, run };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  async pass(ms: number): Promise<void> {
-    const end_ms = this.#now_ms + ms;
-    for (;;) {
-      await settle();
-      const due = [...this.#timers].filter((t) => t.at_ms <= end_ms).sort((a, b) => a.at_ms - b.at_ms)[0];
-      if (due === undefined) break;
-      this.#timers.delete(due);
-      this.#now_ms = Math.max(this.#now_ms, due.at_ms);
-      due.run();
-    }
-    this.#now_ms = end_ms;
-  }
-}
-
-const settle = async () => {
-  for (let i = 0; i < 50; i++) await Promise.resolve();
-};
 
 /** What a host is asked to do, with circuits that stand unless a dead node is on them. */
 function world() {

@@ -145,7 +145,14 @@ export interface HostStats {
   links: LinkStats[];
   /** Totals at this node, all circuits, past ones included. */
   relayed: { packets_forward: number; packets_backward: number; bytes_forward: number; bytes_backward: number };
-  exit: { flows_open: number; flows_total: number; bytes_in: number; bytes_out: number; udp_in: number; udp_out: number };
+  exit: {
+    flows_open: number;
+    flows_total: number;
+    bytes_in: number;
+    bytes_out: number;
+    udp_in: number;
+    udp_out: number;
+  };
   client: { flows_open: number; flows_total: number; bytes_in: number; bytes_out: number };
   circuits: { client: number; relay: number; exit: number };
   /** Bytes held for readers that have not read them. */

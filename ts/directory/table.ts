@@ -32,6 +32,7 @@ export class DescriptorTable {
   readonly #drops: Drops;
   readonly #entriesMax: number;
   readonly #entries = new Map<string, Entry>();
+  #newest: Descriptor | undefined;
   readonly #budgets = new Map<string, { left: number; at_ms: number }>();
 
   constructor(core: Core, clock: Clock, drops: Drops, entriesMax = TABLE_ENTRIES_MAX) {
@@ -64,7 +65,13 @@ export class DescriptorTable {
       return 'refused';
     }
     this.#entries.set(read.id, { descriptor: read, record: record.slice(), received_ms: now_ms, from });
+    this.#newest = read;
     return 'news';
+  }
+
+  /** What was taken last. */
+  newest(): Descriptor | undefined {
+    return this.#newest;
   }
 
   /** The entry, unless it has expired. */

@@ -5,6 +5,7 @@ import { type Clock, type Random, randomBelow, type Timer } from '../base/ports.
 /** Timers do not keep the process alive: the node's socket does, until it is closed. */
 export const systemClock: Clock = {
   now_ms: () => Date.now(),
+  monotonic_ms: () => performance.now(),
   setTimeout(run: () => void, delay_ms: number): Timer {
     const timer = setTimeout(run, delay_ms);
     timer.unref();

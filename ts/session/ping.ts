@@ -33,12 +33,12 @@ export async function ping(session: Session, clock: Clock, random: Random, count
   for (let i = 0; i < Math.min(count, ECHOES_MAX); i++) {
     const nonce = new Uint8Array(NONCE_BYTES);
     random.fill(nonce);
-    const sent_ms = clock.now_ms();
+    const sent_ms = clock.monotonic_ms();
     await output.write(nonce);
     const echo = await input.take(NONCE_BYTES, false);
     if (echo.some((byte, at) => byte !== nonce[at]))
       throw new WayfareError('control_malformed', 'the peer echoed something else');
-    rtts_ms.push(clock.now_ms() - sent_ms);
+    rtts_ms.push(clock.monotonic_ms() - sent_ms);
   }
   await output.close();
   return rtts_ms;

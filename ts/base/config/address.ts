@@ -1,0 +1,62 @@
+/** Addresses as people write them: `ip:port`, `[ip6]:port`, `host:port`, `ip/bits`. Pure text, no resolver. */
+
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
+const HOST =
+  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+export const isIpv4 = (text: string): boolean => IPV4.test(text);
+
+export function isIpv6(text: string): boolean {
+  if (!/^[0-9a-f:.]+$/i.test(text) || text.split('::').length > 2) return false;
+  const dotted = text.slice(text.lastIndexOf(':') + 1);
+  const tail = dotted.includes('.');
+  if (tail && !isIpv4(dotted)) return false;
+  const plain = tail ? `${text.slice(0, -dotted.length)}0:0` : text;
+  const [head = '', rest] = plain.split('::');
+  const words = (part: string) => (part === '' ? [] : part.split(':'));
+  const all = [...words(head), ...words(rest ?? '')];
+  if (!all.every((word) => /^[0-9a-f]{1,4}$/i.test(word))) return false;
+  return rest === undefined ? all.length === 8 : all.length < 8;
+}
+
+/** Splits `host:port` and `[ip6]:port`; null when it is neither, or the port is not in 0..65535. */
+export function splitHostPort(text: string): HostPort | null {
+  const found = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  if (found === null) return null;
+  const port = Number(found[3]);
+  if (port > 65535 || (found[1] !== undefined && !isIpv6(found[1]))) return null;
+  return { host: found[1] ?? found[2]!, port };
+}
+
+export function joinHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function isIpPort(text: string): boolean {
+  const parts = splitHostPort(text);
+  return parts !== null && (isIpv4(parts.host) || isIpv6(parts.host));
+}
+
+export function isHostPort(text: string): boolean {
+  const parts = splitHostPort(text);
+  return parts !== null && parts.port > 0 && (isIpv4(parts.host) || isIpv6(parts.host) || HOST.test(parts.host));
+}
+
+/** Whether `ip:port` lies in 127.0.0.0/8 or is ::1. */
+export function isLoopback(text: string): boolean {
+  const host = splitHostPort(text)?.host ?? '';
+  if (isIpv4(host)) return host.startsWith('127.');
+  return isIpv6(host) && /^(?:0{0,4}:)*:?0{0,3}1$/.test(host) && !/[1-9a-f]/i.test(host.slice(0, -1));
+}
+
+export function isCidr(text: string): boolean {
+  const found = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  if (found === null) return false;
+  const bits = Number(found[2]);
+  return (isIpv4(found[1]!) && bits <= 32) || (isIpv6(found[1]!) && bits <= 128);
+}

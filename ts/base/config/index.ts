@@ -1,0 +1,6 @@
+/** Configuration: schema, TOML and variables, errors that name the place, the commented file. */
+export { type HostPort, isLoopback, joinHostPort, splitHostPort } from './address.js';
+export { nearest } from './locate.js';
+export { type ConfigSource, flatten, type LoadedConfig, parseConfig } from './parse.js';
+export { renderConfig } from './render.js';
+export { type Config, isBootstrap, KEYS, LOG_LEVELS, ROLES, Schema, variableOf } from './schema.js';

@@ -1,0 +1,194 @@
+/**
+ * What a node can be told: the shape of its configuration, with every key's meaning and valid values in one table.
+ *
+ * Invariant: `KEYS` names exactly the leaves of `Schema` (tested), so that the commented file, the error messages and the
+ * environment variables never fall behind.
+ */
+import { z } from 'zod';
+import { isNodeId } from '../hex.js';
+import { isCidr, isHostPort, isIpPort, isLoopback } from './address.js';
+
+const ipPort = z.string().refine(isIpPort);
+const port = z.int().min(1).max(65535);
+const cidr = z.string().refine(isCidr);
+const orOff = z.union([z.literal('off'), ipPort]);
+
+export function isBootstrap(text: string): boolean {
+  const at = text.indexOf('@');
+  return at === 64 && isNodeId(text.slice(0, at)) && isHostPort(text.slice(at + 1));
+}
+
+export const ROLES = ['client', 'relay', 'exit'] as const;
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+export const Schema = z.strictObject({
+  data_dir: z.string().min(1).default('wayfare-data'),
+  listen: z.array(ipPort).min(1).default(['0.0.0.0:4600']),
+  advertise: z.array(ipPort).default([]),
+  roles: z.array(z.enum(ROLES)).min(1).default(['client']),
+  bootstrap: z.array(z.string().refine(isBootstrap)).default([]),
+  proxy: z
+    .strictObject({
+      socks: orOff.default('off'),
+      http: orOff.default('off'),
+      credentials_file: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  exit: z
+    .strictObject({
+      allow_loopback: z.boolean().default(false),
+      deny_ports: z.array(port).default([25]),
+      deny: z.array(cidr).default([]),
+      allow: z.array(cidr).default([]),
+    })
+    .prefault({}),
+  path: z.strictObject({ hops: z.int().min(1).max(5).default(3) }).prefault({}),
+  limits: z
+    .strictObject({
+      circuits: z.int().min(1).default(100_000),
+      setups_per_second: z.int().min(1).default(200),
+      reader_bytes: z
+        .int()
+        .min(1 << 20)
+        .default(64 << 20),
+      window_bytes_max: z
+        .int()
+        .min(1 << 16)
+        .default(16 << 20),
+      link_idle_ms: z.int().min(500).max(60_000).default(3000),
+    })
+    .prefault({}),
+  admin: z
+    .strictObject({
+      listen: z.union([z.literal('off'), ipPort.refine(isLoopback)]).default('127.0.0.1:0'),
+      token_file: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
+});
+
+export type Config = z.infer<typeof Schema>;
+
+export interface KeyInfo {
+  /** What it does, for the commented file. */
+  doc: string;
+  /** What may stand there, for error messages. */
+  valid: string;
+  /** How a variable's text becomes a value. */
+  kind: 'text' | 'list' | 'number' | 'boolean' | 'numbers';
+  /** Shown, commented out, where there is no default. */
+  sample?: string;
+}
+
+const BLOCKS = 'CIDR blocks such as "203.0.113.0/24" or "2001:db8::/32"';
+
+export const KEYS: Record<string, KeyInfo> = {
+  data_dir: {
+    doc: "Where the node keeps its identity, onion keys and token; relative to this file's folder. Readable by you alone.",
+    valid: 'a folder',
+    kind: 'text',
+  },
+  listen: {
+    doc: 'UDP addresses to listen on; port 0 picks one. IPv4, IPv6 or both.',
+    valid: 'addresses such as "0.0.0.0:4600" or "[::]:4600"',
+    kind: 'list',
+  },
+  advertise: {
+    doc: 'Addresses that others reach this node at, when they differ from `listen` (behind NAT).',
+    valid: 'addresses such as "198.51.100.7:4600" or "[2001:db8::7]:4600"',
+    kind: 'list',
+    sample: '["198.51.100.7:4600"]',
+  },
+  roles: {
+    doc: 'client: opens circuits for you. relay: forwards for others. exit: connects to destinations for others.',
+    valid: '"client", "relay", "exit", in any mix',
+    kind: 'list',
+  },
+  bootstrap: {
+    doc: 'Peers that are asked first who is there.',
+    valid: 'ID@HOST:PORT, the id being 64 hex digits as `wayfare keygen` prints it',
+    kind: 'list',
+    sample: `["${'0123456789abcdef'.repeat(4)}@relay.example:4600"]`,
+  },
+  'proxy.socks': {
+    doc: 'Where the SOCKS5 proxy listens; anything but loopback demands credentials_file.',
+    valid: 'an address such as "127.0.0.1:1080", or "off"',
+    kind: 'text',
+  },
+  'proxy.http': {
+    doc: 'Where the HTTP proxy listens; anything but loopback demands credentials_file.',
+    valid: 'an address such as "127.0.0.1:8118", or "off"',
+    kind: 'text',
+  },
+  'proxy.credentials_file': {
+    doc: 'A file that holds USER:PASSWORD, asked of every client of both proxies.',
+    valid: 'a file that holds USER:PASSWORD on one line',
+    kind: 'text',
+    sample: '"proxy-credentials"',
+  },
+  'exit.allow_loopback': {
+    doc: "Lets clients of the network reach 127.0.0.0/8 and ::1 of THIS machine through this exit. For trials on one's own\n# machine only: it opens every service that listens on loopback to strangers.",
+    valid: 'true or false',
+    kind: 'boolean',
+  },
+  'exit.deny_ports': {
+    doc: 'Ports this exit never connects to.',
+    valid: 'port numbers from 1 to 65535',
+    kind: 'numbers',
+  },
+  'exit.deny': {
+    doc: 'Blocks this exit refuses besides private, loopback, link-local and all other non-global ones.',
+    valid: BLOCKS,
+    kind: 'list',
+  },
+  'exit.allow': {
+    doc: 'Blocks this exit allows although they are not global.',
+    valid: BLOCKS,
+    kind: 'list',
+  },
+  'path.hops': {
+    doc: 'Hops of a circuit, the exit included.',
+    valid: 'a number from 1 to 5',
+    kind: 'number',
+  },
+  'limits.circuits': { doc: 'Circuits carried for others at most.', valid: 'a number from 1', kind: 'number' },
+  'limits.setups_per_second': {
+    doc: 'Circuit set-ups accepted per link and second (burst twice that).',
+    valid: 'a number from 1',
+    kind: 'number',
+  },
+  'limits.reader_bytes': {
+    doc: 'Bytes that readers who do not read may hold before the worst is dropped.',
+    valid: 'a number from 1048576',
+    kind: 'number',
+  },
+  'limits.window_bytes_max': {
+    doc: 'Largest window of one flow, in bytes.',
+    valid: 'a number from 65536',
+    kind: 'number',
+  },
+  'limits.link_idle_ms': {
+    doc: 'A link without a sign of life for this long is lost.',
+    valid: 'a number from 500 to 60000',
+    kind: 'number',
+  },
+  'admin.listen': {
+    doc: 'Where `wayfare status` and metrics are served; loopback only; port 0 picks one (data_dir/admin.json says which).',
+    valid: 'a loopback address such as "127.0.0.1:4601" or "[::1]:4601", or "off"',
+    kind: 'text',
+  },
+  'admin.token_file': {
+    doc: 'The file that holds the token of the admin port; made with mode 0600 when missing. Default: data_dir/admin-token.',
+    valid: 'a file',
+    kind: 'text',
+    sample: '"admin-token"',
+  },
+  'log.level': {
+    doc: 'What is written to standard error. No level names a destination.',
+    valid: LOG_LEVELS.map((level) => `"${level}"`).join(', '),
+    kind: 'text',
+  },
+};
+
+/** `proxy.socks` is `WAYFARE_PROXY_SOCKS`. */
+export const variableOf = (key: string): string => `WAYFARE_${key.replace('.', '_').toUpperCase()}`;

@@ -1,0 +1,61 @@
+/**
+ * The native binding as `Core` and `NodeHost`. It holds no logic: events arrive as JSON in batches, errors as `code: text`.
+ */
+import { createRequire } from 'node:module';
+import { errorOf, SystemError, WayfareError } from '../base/errors.js';
+import type { Core } from '../core/core.js';
+import type { CreateHost, HostEvent, NodeHost } from '../core/host.js';
+
+const BINDING = '../../bindings/node/wayfare.node';
+
+type Native = typeof import('../../bindings/node/index.js');
+
+let loaded: Native | undefined;
+
+/** The addon; loaded once. */
+export function native(): Native {
+  if (loaded !== undefined) return loaded;
+  try {
+    loaded = createRequire(import.meta.url)(BINDING) as Native;
+  } catch (cause) {
+    throw new SystemError('native_missing', 'the native core is not built, or for another system', {
+      cause,
+      hint: 'run `npm run build`, which needs Rust (https://rustup.rs) and a C compiler',
+    });
+  }
+  return loaded;
+}
+
+const CODE = /^([a-z][a-z0-9_]*): ([\s\S]*)$/;
+
+/** What the binding throws, as a `WayfareError`. */
+export function fromNative(caught: unknown): WayfareError {
+  if (caught instanceof WayfareError) return caught;
+  const text = caught instanceof Error ? caught.message : String(caught);
+  const match = CODE.exec(text);
+  return match === null
+    ? errorOf('native_failed', text, { cause: caught })
+    : errorOf(match[1] as string, match[2] as string, { cause: caught });
+}
+
+/** Calls through, with errors as ours, whether thrown or rejected. */
+function translated<T extends object>(target: T): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const value = Reflect.get(object, name, object);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        try {
+          const result = value.apply(object, args);
+          return result instanceof Promise
+            ? result.catch((caught) => {
+                throw fromNative(caught);
+              })
+            : result;
+        } catch (caught) {
+          throw fromNative(caught);
+        }
+      };
+    },
+  });
+}

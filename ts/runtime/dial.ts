@@ -1,0 +1,125 @@
+/**
+ * A flow as web streams: what `node.dial()` gives.
+ *
+ * Invariant: one read and one write are under way at most, so backpressure reaches the origin; the lease on the connection is
+ * released once, when both directions are over or either broke.
+ */
+import { AbortedError, asWayfareError } from '../base/errors.js';
+import type { Lease } from '../circuit/pool.js';
+import type { FlowId, NodeHost } from '../core/host.js';
+import { byteStream } from '../transport/quic.js';
+
+export interface OpenedFlow {
+  /** The exit's own socket address towards the origin, `ip:port`. */
+  local: string;
+}
+
+/** A TCP connection from an exit to a destination. */
+export interface DialedConnection {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  /** Resolves when the exit has connected; rejects with why it did not. */
+  readonly opened: Promise<OpenedFlow>;
+  /** Resolves when both directions have ended; rejects when the flow broke. */
+  readonly closed: Promise<void>;
+  /** Breaks off what has not ended. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface DialTarget {
+  /** A name, which the exit resolves, or an address. */
+  host: string;
+  port: number;
+}
+
+export function dialFlow(
+  host: NodeHost,
+  target: DialTarget,
+  lease: () => Promise<Lease>,
+  signal?: AbortSignal,
+): DialedConnection {
+  let flow: FlowId | null = null;
+  let over = false;
+  let readEnded = false;
+  let writeEnded = false;
+  let held: Lease | null = null;
+  let resolveClosed!: () => void;
+  let rejectClosed!: (error: unknown) => void;
+  const closed = new Promise<void>((resolve, reject) => {
+    resolveClosed = resolve;
+    rejectClosed = reject;
+  });
+  closed.catch(() => {});
+
+  const end = (error?: unknown) => {
+    if (over) return;
+    over = true;
+    signal?.removeEventListener('abort', onAbort);
+    held?.release();
+    if (error === undefined) resolveClosed();
+    else rejectClosed(asWayfareError(error));
+  };
+  const breakOff = (error?: unknown) => {
+    if (flow !== null && !over) host.flowReset(flow);
+    end(error);
+  };
+  const onAbort = () => breakOff(new AbortedError('aborted', 'the dial was aborted', { cause: signal?.reason }));
+  const check = () => {
+    if (readEnded && writeEnded) end();
+  };
+
+  const open = async (): Promise<OpenedFlow> => {
+    try {
+      signal?.throwIfAborted();
+      held = await lease();
+      signal?.throwIfAborted();
+      const opened = await host.flowOpen(held.connection, target.host, target.port);
+      flow = opened.flow;
+      if (over) {
+        host.flowReset(flow);
+        held.release();
+        throw new AbortedError('aborted', 'the dial was aborted', { cause: signal?.reason });
+      }
+      return { local: opened.local };
+    } catch (caught) {
+      const error = signal?.aborted
+        ? new AbortedError('aborted', 'the dial was aborted', { cause: signal.reason })
+        : asWayfareError(caught, 'flow_failed');
+      end(error);
+      throw error;
+    }
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const opened = open();
+  opened.catch(() => {});
+
+  const id = async (): Promise<FlowId> => {
+    await opened;
+    return flow as FlowId;
+  };
+  const { readable, writable } = byteStream(
+    {
+      read: async () => host.flowRead(await id()),
+      async write(data) {
+        await host.flowWrite(await id(), data);
+      },
+      finish() {
+        writeEnded = true;
+        id().then((open) => host.flowFinish(open), end);
+        check();
+      },
+      reset: () => breakOff(),
+    },
+    (error) => {
+      if (error !== null) return breakOff(error);
+      readEnded = true;
+      check();
+    },
+  );
+  const close = async () => {
+    breakOff();
+    await closed.catch(() => {});
+  };
+  return { readable, writable, opened, closed, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,230 @@
+/**
+ * Neighbours: links that are up, dialled on demand, kept to bootstrap peers, closed when nobody needs them.
+ *
+ * Invariant: every link the host says is up has a session here until the host says it is down; a peer is dialled by one call at
+ * a time; a link that speaks less than its peer's signed descriptor promises is refused (a downgrade).
+ */
+import type { Descriptor, Directory } from '../base/directory.js';
+import { asWayfareError, NetworkError } from '../base/errors.js';
+import type { Clock, Log, Random } from '../base/ports.js';
+import type { Drops } from '../core/drops.js';
+import type { HostEvent, LinkId, NodeHost } from '../core/host.js';
+import { after, every, within } from '../core/timing.js';
+import { QuicSession } from '../transport/quic.js';
+import type { Session } from '../transport/session.js';
+import { Backoff } from './backoff.js';
+import type { Protocols } from './protocols.js';
+
+/** Dialling a live neighbour takes two round trips. */
+const DIAL_MS = 2_000;
+const SWEEP_EVERY_MS = 60_000;
+/** A link that carried nothing for this long, and is not to a bootstrap peer, is closed. */
+export const UNUSED_MS = 10 * 60_000;
+
+export interface BootstrapPeer {
+  id: string;
+  /** `ip:port`. */
+  address: string;
+}
+
+export interface PeerInfo {
+  id: string;
+  link: LinkId;
+  address: string;
+  incoming: boolean;
+  version: number;
+  since_ms: number;
+  bootstrap: boolean;
+}
+
+export interface NeighboursParts {
+  host: NodeHost;
+  directory: Directory;
+  protocols: Protocols;
+  drops: Drops;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  self: string;
+  /** The highest link version this node speaks. */
+  versionMax: number;
+  bootstrap: BootstrapPeer[];
+  /** A link that we dialled is up. */
+  onDialled(peer: string, session: Session): void;
+}
+
+interface Neighbour extends PeerInfo {
+  session: QuicSession;
+  /** Packets at the last sweep, and when they last changed. */
+  packets: number;
+  used_ms: number;
+}
+
+export class Neighbours {
+  readonly #parts: NeighboursParts;
+  readonly #links = new Map<LinkId, Neighbour>();
+  readonly #dialling = new Map<string, Promise<void>>();
+  readonly #backoffs = new Map<string, { backoff: Backoff; cancel?: () => void }>();
+  readonly #stops: (() => void)[] = [];
+  #closed = false;
+
+  constructor(parts: NeighboursParts) {
+    this.#parts = parts;
+    for (const peer of parts.bootstrap) this.#backoffs.set(peer.id, { backoff: new Backoff(parts.random) });
+  }
+
+  start(): void {
+    const { clock, directory } = this.#parts;
+    this.#stops.push(every(clock, () => SWEEP_EVERY_MS, () => void this.#sweep()));
+    this.#stops.push(directory.subscribe((descriptor) => this.#checkVersions(descriptor)));
+    for (const peer of this.#parts.bootstrap) this.#keep(peer.id);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stop of this.#stops) stop();
+    for (const { cancel } of this.#backoffs.values()) cancel?.();
+  }
+
+  peers(): PeerInfo[] {
+    return [...this.#links.values()].map(({ session, packets, used_ms, ...info }) => info);
+  }
+
+  session(peer: string): Session | undefined {
+    return this.#linkTo(peer)?.session;
+  }
+
+  /** Resolves when a link to `peer` is up, dialling it where none is. */
+  async reach(peer: string): Promise<void> {
+    if (this.#linkTo(peer) !== undefined) return;
+    const dialling = this.#dialling.get(peer) ?? this.#dial(peer);
+    this.#dialling.set(peer, dialling);
+    try {
+      await dialling;
+    } finally {
+      this.#dialling.delete(peer);
+    }
+  }
+
+  handle(event: HostEvent): void {
+    switch (event.type) {
+      case 'link_up':
+        return this.#up(event);
+      case 'link_down':
+        return this.#down(event.link, event.reason);
+      case 'stream_opened':
+        return this.#links.get(event.link)?.session.takeStream(event.stream);
+      case 'datagram':
+        return this.#links.get(event.link)?.session.takeDatagram(fromBase64(event.data));
+      case 'next_hop_wanted':
+        this.reach(event.peer).catch(() => this.#parts.host.nextHopUnreachable(event.peer));
+        return;
+    }
+  }
+
+  #linkTo(peer: string): Neighbour | undefined {
+    let newest: Neighbour | undefined;
+    for (const link of this.#links.values()) if (link.id === peer) newest = link;
+    return newest;
+  }
+
+  async #dial(peer: string): Promise<void> {
+    const { host, directory, bootstrap, clock } = this.#parts;
+    const known = bootstrap.filter((b) => b.id === peer).map((b) => b.address);
+    const addresses = [...new Set([...(directory.get(peer)?.addresses ?? []), ...known])];
+    if (addresses.length === 0) {
+      throw new NetworkError('peer_unknown', `no address of node ${peer.slice(0, 8)} is known`, {
+        hint: 'wait for its descriptor, or add it as a bootstrap peer',
+      });
+    }
+    try {
+      await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) => host.linkClose(late, 'timeout'));
+    } catch (cause) {
+      throw new NetworkError('peer_unreachable', `no link to node ${peer.slice(0, 8)}: ${asWayfareError(cause).message}`, { cause });
+    }
+  }
+
+  #up(event: Extract<HostEvent, { type: 'link_up' }>): void {
+    const { host, protocols, clock, log, bootstrap } = this.#parts;
+    const now_ms = clock.now_ms();
+    const session = new QuicSession(host, event.link);
+    const neighbour: Neighbour = {
+      id: event.peer,
+      link: event.link,
+      address: event.address,
+      incoming: event.incoming,
+      version: event.version,
+      since_ms: now_ms,
+      bootstrap: bootstrap.some((b) => b.id === event.peer),
+      session,
+      packets: 0,
+      used_ms: now_ms,
+    };
+    this.#links.set(event.link, neighbour);
+    const descriptor = this.#parts.directory.get(event.peer);
+    if (descriptor !== undefined && this.#refuseDowngrade(neighbour, descriptor)) return;
+    log.debug('link up', { peer: event.peer, incoming: event.incoming });
+    void protocols.serve(event.peer, session);
+    this.#backoffs.get(event.peer)?.backoff.reset();
+    if (!event.incoming) this.#parts.onDialled(event.peer, session);
+  }
+
+  #down(link: LinkId, reason: string): void {
+    const neighbour = this.#links.get(link);
+    if (neighbour === undefined) return;
+    this.#links.delete(link);
+    neighbour.session.end(reason);
+    this.#parts.log.debug('link down', { peer: neighbour.id, reason });
+    this.#keep(neighbour.id);
+  }
+
+  /** Dials a bootstrap peer until a link to it is up, waiting longer after each failure. */
+  #keep(peer: string): void {
+    const kept = this.#backoffs.get(peer);
+    if (kept === undefined || this.#closed || this.#linkTo(peer) !== undefined) return;
+    kept.cancel?.();
+    const dial = () => {
+      if (this.#closed) return;
+      this.reach(peer).catch((error) => {
+        this.#parts.log.warn('bootstrap peer not reached', { peer, code: asWayfareError(error).code });
+        kept.cancel = after(this.#parts.clock, kept.backoff.next_ms(), dial);
+      });
+    };
+    if (kept.backoff.failures === 0) dial();
+    else kept.cancel = after(this.#parts.clock, kept.backoff.next_ms(), dial);
+  }
+
+  #checkVersions(descriptor: Descriptor): void {
+    for (const link of this.#links.values()) if (link.id === descriptor.id) this.#refuseDowngrade(link, descriptor);
+  }
+
+  #refuseDowngrade(link: Neighbour, descriptor: Descriptor): boolean {
+    if (link.version >= Math.min(descriptor.versions.max, this.#parts.versionMax)) return false;
+    this.#parts.drops.count('link_refused');
+    this.#parts.log.warn('a neighbour speaks less than its descriptor says: refused', { peer: link.id });
+    this.#parts.host.linkClose(link.link, 'link_refused');
+    return true;
+  }
+
+  /** Closes links that nothing has used. */
+  async #sweep(): Promise<void> {
+    const { host, clock } = this.#parts;
+    const stats = await host.stats().catch(() => null);
+    if (stats === null) return;
+    const now_ms = clock.now_ms();
+    for (const { link, packets_received, packets_sent } of stats.links) {
+      const neighbour = this.#links.get(link);
+      if (neighbour === undefined) continue;
+      if (neighbour.packets !== packets_received + packets_sent) {
+        neighbour.packets = packets_received + packets_sent;
+        neighbour.used_ms = now_ms;
+      } else if (!neighbour.bootstrap && !neighbour.incoming && now_ms - neighbour.used_ms >= UNUSED_MS) {
+        neighbour.session.close({ reason: 'unused' });
+      }
+    }
+  }
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
