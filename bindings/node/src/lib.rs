@@ -1,1 +1,9 @@
-//! wayfare-node
+//! What Node sees: `NativeNode` (a node with its thread) and the kernels of `Core`.
+//!
+//! Invariant: nothing here is called once per packet, and no call blocks the event loop longer than a look at the node's
+//! thread takes. Bytes are copied in and out; no view of a caller's buffer is kept.
+
+mod bench;
+mod kernels;
+mod node;
+mod settle;

@@ -17,7 +17,8 @@ impl<T> Answer<T> {
         Self(Some(Box::new(give)))
     }
 
-    pub(crate) fn give(mut self, result: Result<T, Failure>) {
+    /// Gives the result.
+    pub fn give(mut self, result: Result<T, Failure>) {
         if let Some(give) = self.0.take() {
             give(result);
         }

@@ -1,11 +1,12 @@
 //! What a caller is told when something it asked for did not happen.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use wayfare_types::Reason;
 
-/// A code that programs compare and a sentence that people read. The code is the name of a drop reason, or one of the
-/// constants here.
+/// A code that programs compare and a sentence that people read. The code is the name of a drop reason, or an `ErrorCode`
+/// of ts/base/errors.ts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub code: &'static str,
@@ -16,13 +17,9 @@ impl Failure {
     /// The node is closed, or was never started.
     pub const CLOSED: &'static str = "closed";
     /// A value the caller gave is not what the operation takes.
-    pub const INVALID: &'static str = "invalid_argument";
-    /// The address is taken by another program.
-    pub const TAKEN: &'static str = "address_in_use";
+    pub const INVALID: &'static str = "argument_invalid";
     /// The operating system refused.
-    pub const SYSTEM: &'static str = "system";
-    /// An id that names nothing (any more).
-    pub const UNKNOWN: &'static str = "not_found";
+    pub const SYSTEM: &'static str = "native_failed";
 
     pub fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
@@ -33,12 +30,17 @@ impl Failure {
     }
 
     pub(crate) fn unknown(what: &str, id: u32) -> Self {
-        Self::new(Self::UNKNOWN, format!("there is no {what} {id}"))
+        Self::new(Self::CLOSED, format!("there is no {what} {id} any more"))
     }
 
     /// From binding `address`.
     pub(crate) fn bind(address: &str, error: &std::io::Error) -> Self {
-        let code = if error.kind() == std::io::ErrorKind::AddrInUse { Self::TAKEN } else { Self::SYSTEM };
+        let code = match error.kind() {
+            ErrorKind::AddrInUse => "address_in_use",
+            ErrorKind::AddrNotAvailable => "address_unavailable",
+            ErrorKind::PermissionDenied => "permission_denied",
+            _ => Self::SYSTEM,
+        };
         Self::new(code, format!("cannot listen on {address}: {error}"))
     }
 }
