@@ -1,127 +1,120 @@
 /**
- * Builds circuits: a path is drawn, its first hop reached, the set-up sent; another path when one fails.
+ * Building one circuit along a path drawn for it, and racing several.
  *
- * Invariant: a circuit that comes too late, or loses a race, is closed.
+ * Invariant: what is built and not returned is closed, also if it comes up after everybody stopped waiting.
  */
-import { type Descriptor, type Directory, onionKeyAt } from '../base/directory.js';
-import { asWayfareError, NetworkError } from '../base/errors.js';
+import { type Descriptor, onionKeyAt } from '../base/directory.js';
+import { NetworkError, WayfareError, asWayfareError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import type { CircuitId, NodeHost } from '../core/host.js';
 import { within } from '../core/timing.js';
-import { choosePath, commonSuite } from './path.js';
-import type { Suspects } from './suspects.js';
+import { choosePath } from './path.js';
+import type { Suspicion } from './suspicion.js';
 
-/** A set-up over live nodes takes a round trip; what takes longer has met a dead one. */
-export const BUILD_MS = 2_500;
+/** A set-up and its reply must be done within this. */
+export const BUILD_MS_MAX = 2000;
 
-/** Makes sure that a link to a node is up. */
-export interface Links {
-  reach(peer: string): Promise<void>;
-}
-
-export interface BuiltCircuit {
-  circuit: CircuitId;
-  path: Descriptor[];
+export interface Circuit {
+  id: CircuitId;
+  /** Node ids, entry first, exit last. */
+  path: string[];
+  built_ms: number;
 }
 
 export interface BuilderParts {
+  self: string;
   host: NodeHost;
-  directory: Directory;
-  links: Links;
   clock: Clock;
   random: Random;
   log: Log;
-  suspects: Suspects;
-  self: string;
+  suspicion: Suspicion;
+  /** What the directory has now. */
+  descriptors(): Descriptor[];
+  /** Brings a link to this node up; throws where there is none to be had. */
+  link(id: string): Promise<unknown>;
   hops: number;
-  sizeClass: 'M' | 'L';
 }
 
-export class CircuitBuilder {
+export class Builder {
   readonly #parts: BuilderParts;
 
   constructor(parts: BuilderParts) {
     this.#parts = parts;
   }
 
-  /** A circuit, in up to `attempts` tries over different paths. */
-  async build(wishes: { exit?: string; avoid?: Iterable<string>; attempts?: number } = {}): Promise<BuiltCircuit> {
-    const tried = new Set(wishes.avoid ?? []);
+  /** One circuit, trying other paths after a failure, `tries` in all. */
+  async build(tries: number, exit?: string): Promise<Circuit> {
     let last: unknown;
-    for (let attempt = 0; attempt < (wishes.attempts ?? 4); attempt++) {
-      const path = this.draw(wishes.exit, tried);
+    for (let i = 0; i < tries; i++) {
       try {
-        return await this.open(path);
+        return await this.#along(this.#choose(exit));
       } catch (error) {
         last = error;
-        for (const node of path) if (node.id !== wishes.exit) tried.add(node.id);
+        if (error instanceof WayfareError && error.code === 'no_path') break;
       }
     }
-    throw new NetworkError('circuit_failed', `no circuit could be built: ${asWayfareError(last).message}`, {
-      cause: last,
-      hint: 'see `wayfare peers` for which neighbours are up',
+    throw asWayfareError(last, 'circuit_failed');
+  }
+
+  /** The first of `width` circuits that comes up; the others are closed. */
+  async race(width: number, exit: string): Promise<Circuit> {
+    const paths = Array.from({ length: width }, () => this.#choose(exit));
+    // Nodes drawn twice are left, but the same path twice would only cost.
+    const distinct = [...new Map(paths.map((path) => [path.map((d) => d.id).join(), path])).values()];
+    const attempts = distinct.map((path) => this.#along(path));
+    const winner = await Promise.any(attempts).catch((errors: AggregateError) => {
+      throw asWayfareError(errors.errors[0], 'circuit_failed');
+    });
+    for (const attempt of attempts) {
+      attempt.then(
+        (circuit) => {
+          if (circuit.id !== winner.id) this.#parts.host.circuitClose(circuit.id);
+        },
+        () => {},
+      );
+    }
+    return winner;
+  }
+
+  #choose(exit: string | undefined): Descriptor[] {
+    const { self, hops, clock, random, suspicion } = this.#parts;
+    const path = choosePath(
+      {
+        descriptors: this.#parts.descriptors(),
+        self,
+        hops,
+        exit,
+        now_s: clock.now_ms() / 1000,
+        suspicion: (id) => suspicion.of(id),
+      },
+      random,
+    );
+    if (path !== null) return path;
+    throw new NetworkError('no_path', `the directory has no path of ${hops} hops`, {
+      hint: 'wait until more relays and exits are known, or check the bootstrap peers',
     });
   }
 
-  /** The first circuit to stand of `count` over different paths to one exit. */
-  async race(exit: string, avoid: Iterable<string>, count: number): Promise<BuiltCircuit> {
-    const avoided = new Set(avoid);
-    const runs: Promise<BuiltCircuit>[] = [];
-    let won = false;
-    for (let i = 0; i < count; i++) {
-      const path = this.draw(exit, avoided);
-      for (const node of path.slice(0, -1)) avoided.add(node.id);
-      const run = this.open(path).then((built) => {
-        if (won) {
-          this.#parts.host.circuitClose(built.circuit);
-          throw new NetworkError('circuit_failed', 'another circuit was faster');
-        }
-        won = true;
-        return built;
-      });
-      runs.push(run);
-    }
+  async #along(path: Descriptor[]): Promise<Circuit> {
+    const { host, clock, log, suspicion } = this.#parts;
+    const ids = path.map((d) => d.id);
+    const entry = ids[0] as string;
     try {
-      return await Promise.any(runs);
+      await this.#parts.link(entry);
     } catch (error) {
-      const first = error instanceof AggregateError ? error.errors[0] : error;
-      throw new NetworkError('circuit_failed', `no circuit to this exit: ${asWayfareError(first).message}`, { cause: first });
+      suspicion.failed([entry]);
+      throw error;
     }
-  }
-
-  draw(exit: string | undefined, avoid: ReadonlySet<string>): Descriptor[] {
-    const { directory, clock, random, suspects, self, hops } = this.#parts;
-    const wishes = {
-      hops,
-      self,
-      now_s: clock.now_ms() / 1000,
-      avoid: new Set([...avoid, ...suspects.current()]),
-      ...(exit !== undefined && { exit }),
-    };
-    return choosePath(directory.descriptors(), wishes, random);
-  }
-
-  /** A circuit over just this path. */
-  async open(path: Descriptor[]): Promise<BuiltCircuit> {
-    const { host, links, clock, suspects, sizeClass } = this.#parts;
     const now_s = clock.now_ms() / 1000;
-    const hops = path.map((node) => {
-      const key = onionKeyAt(node, now_s);
-      if (key === undefined) throw new NetworkError('no_path', 'a node of the path has no valid onion key');
-      return { id: node.id, onionKey: key.key };
-    });
-    const entry = path[0] as Descriptor;
-    const setUp = async () => {
-      await links.reach(entry.id);
-      return host.circuitOpen({ hops, sizeClass, suite: commonSuite(path) });
-    };
-    const ids = path.map((node) => node.id);
+    const hops = path.map((d) => ({ id: d.id, onionKey: onionKeyAt(d, now_s)?.key ?? new Uint8Array() }));
     try {
-      const circuit = await within(clock, BUILD_MS, 'the set-up', setUp(), (late) => host.circuitClose(late));
-      suspects.clear(ids);
-      return { circuit, path };
+      const opening = host.circuitOpen({ hops });
+      const id = await within(clock, BUILD_MS_MAX, 'a circuit', opening, (late) => host.circuitClose(late));
+      suspicion.worked(ids);
+      return { id, path: ids, built_ms: clock.now_ms() };
     } catch (error) {
-      suspects.blame(ids);
+      suspicion.failed(ids);
+      log.debug('circuit failed', { code: asWayfareError(error, 'circuit_failed').code });
       throw error;
     }
   }

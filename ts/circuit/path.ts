@@ -1,78 +1,72 @@
 /**
- * Which nodes a circuit passes: distinct, drawn uniformly, the last an exit.
+ * The choice of a path: distinct nodes drawn uniformly, the exit first, then the relays before it.
  *
- * Invariant: every node that fits has the same chance. What failed lately is left out only while enough others fit, so that
- * whoever makes circuits fail cannot choose the path.
+ * Invariant: no node twice, never this node itself, every hop with the role it is asked for and an onion key valid now; among
+ * equally suspect nodes each is as likely as any other.
  */
 import { type Descriptor, onionKeyAt } from '../base/directory.js';
-import { NetworkError } from '../base/errors.js';
 import type { Random } from '../base/ports.js';
 
-export interface PathWishes {
-  hops: number;
-  /** This node, which is never on its own path. */
+export interface PathRequest {
+  descriptors: Descriptor[];
+  /** This node. */
   self: string;
+  /** Hops, the exit included; 1 to 5. */
+  hops: number;
   now_s: number;
   /** The path must end here. */
-  exit?: string;
-  /** Left out while enough others fit. */
-  avoid?: ReadonlySet<string>;
+  exit?: string | undefined;
+  /** How much is held against a node; 0 for most. */
+  suspicion?: (id: string) => number;
 }
 
-export const HOPS_MAX = 5;
-
-/** Throws `no_path` when the directory does not hold enough nodes. */
-export function choosePath(descriptors: Descriptor[], wishes: PathWishes, random: Random): Descriptor[] {
-  const { hops, self, now_s } = wishes;
-  if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
-    throw new NetworkError('no_path', `a path has 1 to ${HOPS_MAX} hops, not ${hops}`);
-  const avoid = wishes.avoid ?? new Set();
-  const usable = descriptors.filter((d) => d.id !== self && onionKeyAt(d, now_s) !== undefined);
-  const exits = usable.filter((d) => d.roles.exit && (wishes.exit === undefined || d.id === wishes.exit));
-  const exit = draw(exits, 1, avoid, random)?.[0];
-  if (exit === undefined) {
-    throw new NetworkError('no_path', wishes.exit === undefined ? 'no exit is known' : 'the exit is not known any more', {
-      hint: 'wait for descriptors to arrive, or add bootstrap peers',
-    });
-  }
-  const relays = usable.filter((d) => d.roles.relay && d.id !== exit.id);
-  const drawn = draw(relays, hops - 1, avoid, random);
-  if (drawn === undefined) {
-    throw new NetworkError('no_path', `${relays.length} relays are known, a path of ${hops} hops needs ${hops - 1}`, {
-      hint: 'wait for descriptors to arrive, or add bootstrap peers',
-    });
-  }
-  return [...drawn, exit];
-}
-
-/** `count` distinct ones in random order, of those not to be avoided as long as they suffice. */
-function draw(from: Descriptor[], count: number, avoid: ReadonlySet<string>, random: Random): Descriptor[] | undefined {
-  if (from.length < count) return undefined;
-  const good = shuffle(
-    from.filter((d) => !avoid.has(d.id)),
+/** The path, entry first; `null` where the directory does not have enough nodes for one. */
+export function choosePath(request: PathRequest, random: Random): Descriptor[] | null {
+  const { self, now_s, hops } = request;
+  const usable = request.descriptors.filter((d) => d.id !== self && onionKeyAt(d, now_s) !== undefined);
+  const exits = usable.filter((d) => d.roles.exit && (request.exit === undefined || d.id === request.exit));
+  // An exit that is also one of too few relays would leave no path, although another exit has one.
+  const relays = usable.filter((d) => d.roles.relay);
+  const fitting = exits.filter((exit) => relays.length - (exit.roles.relay ? 1 : 0) >= hops - 1);
+  const [exit] = draw(fitting, 1, request.suspicion, random);
+  if (exit === undefined) return null;
+  const before = draw(
+    relays.filter((d) => d.id !== exit.id),
+    hops - 1,
+    request.suspicion,
     random,
   );
-  const rest = shuffle(
-    from.filter((d) => avoid.has(d.id)),
-    random,
-  );
-  const chosen = [...good, ...rest].slice(0, count);
-  // Those that had to be taken from the rest must not always come last on the path.
-  return good.length < count ? shuffle(chosen, random) : chosen;
+  return [...before, exit];
 }
 
-/** Fisher and Yates: every order has the same chance. */
-function shuffle<T>(items: T[], random: Random): T[] {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    const [a, b] = [items[i] as T, items[j] as T];
-    items[i] = b;
-    items[j] = a;
+/** Whether there is a path at all. */
+export function hasPath(request: PathRequest): boolean {
+  return choosePath(request, { below: () => 0, fill: () => {} }) !== null;
+}
+
+/** `count` distinct ones, uniformly; from the least suspect, and from others only where those are too few. */
+function draw(from: Descriptor[], count: number, suspicion: PathRequest['suspicion'], random: Random): Descriptor[] {
+  const levels = new Map<number, Descriptor[]>();
+  for (const d of from) {
+    const level = suspicion?.(d.id) ?? 0;
+    const pool = levels.get(level);
+    if (pool === undefined) levels.set(level, [d]);
+    else pool.push(d);
   }
-  return items;
+  const drawn: Descriptor[] = [];
+  for (const level of [...levels.keys()].sort((a, b) => a - b)) {
+    const pool = levels.get(level) ?? [];
+    while (drawn.length < count && pool.length > 0) {
+      drawn.push(...pool.splice(random.below(pool.length), 1));
+    }
+  }
+  return shuffled(drawn, random);
 }
 
-/** The suite every hop takes; hops that say nothing in common are given the one that all nodes must take. */
-export function commonSuite(path: Descriptor[]): 'aes128gcm' | 'chacha20poly1305' {
-  return path.every((d) => d.suites.includes('aes128gcm')) ? 'aes128gcm' : 'chacha20poly1305';
+/** A position on the path must not follow from the order of drawing, which puts suspects last. */
+function shuffled<T>(items: T[], random: Random): T[] {
+  const left = [...items];
+  const order: T[] = [];
+  while (left.length > 0) order.push(...left.splice(random.below(left.length), 1));
+  return order;
 }

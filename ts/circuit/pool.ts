@@ -1,255 +1,256 @@
 /**
- * The connections a client has: one per isolation key, each over a circuit of its own, replaced before anyone notices.
+ * The circuits a client keeps: one connection per circuit, one route per isolation key, one spare, and the replacement of
+ * what fails under running streams.
  *
- * A flow takes a lease on a connection. When a connection stalls, circuits over other relays to the same exit race, and the
- * connection moves to the first that stands: its flows go on. When it grows old, new flows get a new one.
- *
- * Invariant: a connection and its circuit are closed once it is neither current nor leased; two isolation keys never share.
+ * Invariant: two isolation keys never share a circuit; a route takes new streams for `lifetimeMs` and is closed when the last
+ * of them has gone; a failing circuit is replaced by another to the same exit, while its streams live, or its connection is
+ * closed so that they end with an error.
  */
-import type { Descriptor } from '../base/directory.js';
-import { asWayfareError, NetworkError } from '../base/errors.js';
+import { WayfareError, asWayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import type { CircuitId, ConnectionId, HostEvent, NodeHost } from '../core/host.js';
-import { after, delay, within } from '../core/timing.js';
-import type { BuiltCircuit, CircuitBuilder } from './builder.js';
+import { after, every, within } from '../core/timing.js';
+import type { Builder, Circuit } from './builder.js';
+import type { Suspicion } from './suspicion.js';
 
-/** New flows leave a connection this old. */
-export const ROTATE_MS = 10 * 60_000;
-/** A current connection without flows is closed after this, the shared one excepted. */
-export const IDLE_MS = 2 * 60_000;
-const HANDSHAKE_MS = 5_000;
-/** Replacing a stalled circuit is given up after this; the flows end then. */
-const REPLACE_MS = 15_000;
-const RACERS = 3;
-/** The key of flows that asked for no isolation. */
-const SHARED = '';
+const BUILD_TRIES = 4;
+const CONNECT_MS_MAX = 3000;
+const CONNECT_TRIES = 3;
+const RACE_WIDTH = 3;
+const RACE_ROUNDS = 3;
+/** Packets on their way over the old circuit may still come after a move. */
+const LINGER_MS = 3000;
+const SWEEP_MS = 15_000;
 
-interface Slot {
-  key: string;
-  connection: ConnectionId;
-  circuit: CircuitId;
-  path: Descriptor[];
-  born_ms: number;
-  leases: number;
-  current: boolean;
-  replacing: boolean;
-  idle?: () => void;
+export interface PoolOptions {
+  /** New streams go to a new circuit after this. */
+  lifetimeMs: number;
+  /** A circuit without streams is closed after this. */
+  idleMs: number;
+  /** Circuits kept ready for the next isolation key. */
+  spares: number;
 }
 
-/** The right to open flows on a connection, until released. */
-export interface Lease {
+export const POOL_DEFAULTS: PoolOptions = { lifetimeMs: 600_000, idleMs: 300_000, spares: 1 };
+
+export interface Route {
   readonly connection: ConnectionId;
-  path(): Descriptor[];
-  release(): void;
+  circuit: Circuit;
+  readonly made_ms: number;
+  streams: number;
+  used_ms: number;
+  replacing: boolean;
 }
 
 export interface PoolParts {
   host: NodeHost;
-  builder: CircuitBuilder;
   clock: Clock;
   log: Log;
+  builder: Builder;
+  suspicion: Suspicion;
+  options?: Partial<PoolOptions>;
+  /** A route was made, moved, or given up. */
+  onChange?(change: 'made' | 'moved' | 'lost', path: string[]): void;
 }
 
 export class CircuitPool {
   readonly #parts: PoolParts;
-  readonly #slots = new Map<ConnectionId, Slot>();
-  readonly #current = new Map<string, Promise<Slot>>();
-  #spare: Promise<BuiltCircuit | null> | null = null;
+  readonly #options: PoolOptions;
+  readonly #routes = new Map<ConnectionId, Route>();
+  readonly #current = new Map<string, Route>();
+  readonly #making = new Map<string, Promise<Route>>();
+  readonly #spares: Route[] = [];
+  #sparesMaking = 0;
   #closed = false;
+  readonly #stop: () => void;
 
   constructor(parts: PoolParts) {
     this.#parts = parts;
+    this.#options = { ...POOL_DEFAULTS, ...parts.options };
+    this.#stop = every(
+      parts.clock,
+      () => SWEEP_MS,
+      () => this.#sweep(),
+    );
   }
 
-  /** A connection for flows of this isolation key. */
-  async lease(key: string = SHARED): Promise<Lease> {
-    if (this.#closed) throw new NetworkError('closed', 'the node is closed');
-    const slot = await this.#slotFor(key);
-    slot.leases += 1;
-    slot.idle?.();
-    let released = false;
-    return {
-      connection: slot.connection,
-      path: () => slot.path,
-      release: () => {
-        if (released) return;
-        released = true;
-        slot.leases -= 1;
-        this.#rest(slot);
-      },
+  /** A route for streams of this isolation key, made if there is none. Take it with `hold` before the next await. */
+  async route(isolation = ''): Promise<Route> {
+    if (this.#closed) throw new WayfareError('closed', 'the node is closed');
+    const current = this.#current.get(isolation);
+    if (current !== undefined && this.#isFresh(current) && !current.replacing) return current;
+    const spare = this.#takeSpare();
+    if (spare !== undefined) {
+      this.#current.set(isolation, spare);
+      this.#refill();
+      return spare;
+    }
+    let making = this.#making.get(isolation);
+    if (making === undefined) {
+      making = this.#make();
+      this.#making.set(isolation, making);
+      const over = () => this.#making.delete(isolation);
+      making.then((route) => {
+        over();
+        this.#current.set(isolation, route);
+        this.#refill();
+      }, over);
+    }
+    return making;
+  }
+
+  /** Counts a stream on the route; returns the way to let go. */
+  hold(route: Route): () => void {
+    route.streams += 1;
+    route.used_ms = this.#parts.clock.now_ms();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      route.streams -= 1;
+      route.used_ms = this.#parts.clock.now_ms();
     };
   }
 
-  /** The path of the shared connection, if one stands. */
-  path(): Descriptor[] {
-    for (const slot of this.#slots.values()) if (slot.current && slot.key === SHARED) return slot.path;
-    return [];
+  routes(): readonly Route[] {
+    return [...this.#routes.values()];
   }
 
   handle(event: HostEvent): void {
-    if (this.#closed) return;
     switch (event.type) {
-      case 'connection_stalled':
-        this.#replace(event.connection, `silent for ${event.silent_ms} ms`);
-        break;
-      case 'circuit_worn':
-        for (const slot of this.#slots.values())
-          if (slot.circuit === event.circuit) this.#replace(slot.connection, 'its key is worn');
-        break;
+      case 'connection_stalled': {
+        const route = this.#routes.get(event.connection);
+        // A stall reported before a move was done is about the circuit that is left already.
+        if (route?.circuit.id === event.circuit) this.#replace(route, 'stalled', true);
+        return;
+      }
       case 'circuit_down':
-        for (const slot of this.#slots.values())
-          if (slot.circuit === event.circuit) this.#replace(slot.connection, event.reason);
-        break;
-      case 'connection_down':
-        this.#drop(event.connection);
-        break;
+        return this.#replaceCircuit(event.circuit, event.reason, true);
+      case 'circuit_worn':
+        return this.#replaceCircuit(event.circuit, 'worn', false);
+      case 'connection_down': {
+        const route = this.#routes.get(event.connection);
+        if (route !== undefined) this.#lose(route);
+        return;
+      }
     }
   }
 
   close(): void {
     this.#closed = true;
-    for (const slot of this.#slots.values()) this.#end(slot);
-    this.#spare?.then((spare) => spare !== null && this.#parts.host.circuitClose(spare.circuit));
-    this.#spare = null;
+    this.#stop();
+    for (const route of this.#routes.values()) this.#discard(route);
   }
 
-  #slotFor(key: string): Promise<Slot> {
-    const { clock } = this.#parts;
-    const held = this.#current.get(key);
-    if (held !== undefined) {
-      return held.then((slot) => {
-        if (slot.current && clock.now_ms() - slot.born_ms < ROTATE_MS) return slot;
-        // Somebody else may have begun a new one while we waited.
-        if (this.#current.get(key) === held) this.#retire(slot);
-        return this.#slotFor(key);
-      });
+  #isFresh(route: Route): boolean {
+    return this.#routes.has(route.connection) && this.#parts.clock.now_ms() - route.made_ms < this.#options.lifetimeMs;
+  }
+
+  #takeSpare(): Route | undefined {
+    for (;;) {
+      const spare = this.#spares.shift();
+      if (spare === undefined || (this.#isFresh(spare) && !spare.replacing)) return spare;
     }
-    const fresh = this.#open(key);
-    this.#current.set(key, fresh);
-    fresh.catch(() => {
-      if (this.#current.get(key) === fresh) this.#current.delete(key);
-    });
-    return fresh;
   }
 
-  async #open(key: string): Promise<Slot> {
-    const { host, builder, clock, log } = this.#parts;
+  async #make(): Promise<Route> {
+    const { host, clock, builder, suspicion } = this.#parts;
     let last: unknown;
-    for (let attempt = 0; attempt < 3 && !this.#closed; attempt++) {
-      const spare = this.#spare;
-      this.#spare = null;
-      const built = (await spare) ?? (await builder.build());
+    for (let i = 0; i < CONNECT_TRIES; i++) {
+      const circuit = await builder.build(BUILD_TRIES);
       try {
-        const opening = host.connectionOpen(built.circuit);
-        const connection = await within(clock, HANDSHAKE_MS, 'the exit', opening, (late) => host.connectionClose(late));
-        const slot: Slot = {
-          key,
-          connection,
-          ...built,
-          born_ms: clock.now_ms(),
-          leases: 0,
-          current: true,
-          replacing: false,
-        };
-        if (this.#closed) {
-          this.#end(slot);
-          break;
-        }
-        this.#slots.set(connection, slot);
-        this.#rest(slot);
-        this.#prepare();
-        return slot;
-      } catch (error) {
-        last = error;
-        log.debug('no connection over a circuit', { code: asWayfareError(error).code });
-        host.circuitClose(built.circuit);
-      }
-    }
-    throw new NetworkError('connection_failed', `no exit could be reached: ${asWayfareError(last).message}`, { cause: last });
-  }
-
-  /** Keeps one circuit standing by, so that the next connection needs no set-up. */
-  #prepare(): void {
-    if (this.#spare !== null || this.#closed) return;
-    this.#spare = this.#parts.builder.build({ attempts: 2 }).catch(() => null);
-    this.#spare.then((built) => {
-      if (built !== null && this.#closed) this.#parts.host.circuitClose(built.circuit);
-    });
-  }
-
-  /** Moves a connection to another circuit to its exit. */
-  async #replace(connection: ConnectionId, why: string): Promise<void> {
-    const { host, builder, clock, log } = this.#parts;
-    const slot = this.#slots.get(connection);
-    if (slot === undefined || slot.replacing) return;
-    if (slot.leases === 0) {
-      // Nobody is on it: the next flow gets another.
-      this.#retire(slot);
-      return;
-    }
-    slot.replacing = true;
-    const exit = slot.path.at(-1)?.id ?? '';
-    const old = slot.circuit;
-    const deadline_ms = clock.now_ms() + REPLACE_MS;
-    log.info('replacing a circuit', { why });
-    while (!this.#closed && this.#slots.get(connection) === slot) {
-      try {
-        const built = await builder.race(
-          exit,
-          slot.path.slice(0, -1).map((node) => node.id),
-          RACERS,
+        const opening = host.connectionOpen(circuit.id);
+        const connection = await within(clock, CONNECT_MS_MAX, 'the connection to the exit', opening, (late) =>
+          host.connectionClose(late),
         );
-        if (this.#slots.get(connection) !== slot) {
-          host.circuitClose(built.circuit);
-          return;
-        }
-        host.connectionMove(connection, built.circuit);
-        slot.circuit = built.circuit;
-        slot.path = built.path;
-        slot.replacing = false;
-        host.circuitClose(old);
-        log.info('moved a connection to another circuit', { took_ms: Math.round(REPLACE_MS - (deadline_ms - clock.now_ms())) });
-        return;
+        if (this.#closed) throw new WayfareError('closed', 'the node is closed');
+        const now_ms = clock.now_ms();
+        const route: Route = { connection, circuit, made_ms: now_ms, streams: 0, used_ms: now_ms, replacing: false };
+        this.#routes.set(connection, route);
+        this.#parts.onChange?.('made', circuit.path);
+        return route;
       } catch (error) {
-        if (clock.now_ms() >= deadline_ms) {
-          log.warn('no other circuit to the exit', { code: asWayfareError(error).code });
-          this.#end(slot);
-          return;
-        }
-        await delay(clock, 100);
+        host.circuitClose(circuit.id);
+        if (this.#closed) throw error;
+        suspicion.failed(circuit.path);
+        last = error;
       }
+    }
+    throw asWayfareError(last, 'connection_failed');
+  }
+
+  #refill(): void {
+    if (this.#closed || this.#spares.length + this.#sparesMaking >= this.#options.spares) return;
+    this.#sparesMaking += 1;
+    this.#make()
+      .then((route) => this.#spares.push(route))
+      .catch((error) => this.#parts.log.debug('no spare circuit', { code: asWayfareError(error).code }))
+      .finally(() => {
+        this.#sparesMaking -= 1;
+      });
+  }
+
+  #replaceCircuit(circuit: CircuitId, why: string, failed: boolean): void {
+    for (const route of this.#routes.values()) {
+      if (route.circuit.id === circuit) return void this.#replace(route, why, failed);
     }
   }
 
-  /** New flows get another connection; this one goes when its last flow has. */
-  #retire(slot: Slot): void {
-    if (!slot.current) return;
-    slot.current = false;
-    this.#current.delete(slot.key);
-    this.#rest(slot);
+  async #replace(route: Route, why: string, failed: boolean): Promise<void> {
+    if (route.replacing || this.#closed) return;
+    const { host, clock, log, builder, suspicion } = this.#parts;
+    if (failed) suspicion.failed(route.circuit.path.slice(0, -1));
+    // Nothing runs on it: a new one serves as well, and needs no race.
+    if (route.streams === 0) return this.#lose(route);
+    route.replacing = true;
+    const began_ms = clock.now_ms();
+    const old = route.circuit;
+    const exit = old.path.at(-1) as string;
+    try {
+      for (let round = 0; ; round++) {
+        try {
+          const circuit = await builder.race(RACE_WIDTH, exit);
+          if (!this.#routes.has(route.connection)) return host.circuitClose(circuit.id);
+          host.connectionMove(route.connection, circuit.id);
+          route.circuit = circuit;
+          break;
+        } catch (error) {
+          if (!this.#routes.has(route.connection)) return;
+          if (round + 1 >= RACE_ROUNDS) throw error;
+        }
+      }
+      log.info('circuit replaced', { why, took_ms: Math.round(clock.now_ms() - began_ms) });
+      after(clock, LINGER_MS, () => host.circuitClose(old.id));
+      this.#parts.onChange?.('moved', route.circuit.path);
+    } catch (error) {
+      log.warn('circuit lost, its streams with it', { why, code: asWayfareError(error, 'circuit_failed').code });
+      suspicion.failed([exit]);
+      this.#lose(route);
+    } finally {
+      route.replacing = false;
+    }
   }
 
-  #rest(slot: Slot): void {
-    if (slot.leases > 0 || !this.#slots.has(slot.connection)) return;
-    if (!slot.current) return this.#end(slot);
-    if (slot.key === SHARED) return;
-    slot.idle?.();
-    slot.idle = after(this.#parts.clock, IDLE_MS, () => {
-      if (slot.leases === 0) this.#retire(slot);
-    });
+  #lose(route: Route): void {
+    this.#discard(route);
+    this.#parts.onChange?.('lost', route.circuit.path);
   }
 
-  #end(slot: Slot): void {
-    slot.idle?.();
-    if (slot.current) this.#current.delete(slot.key);
-    slot.current = false;
-    this.#slots.delete(slot.connection);
-    this.#parts.host.connectionClose(slot.connection);
-    this.#parts.host.circuitClose(slot.circuit);
+  #discard(route: Route): void {
+    if (!this.#routes.delete(route.connection)) return;
+    for (const [key, current] of this.#current) if (current === route) this.#current.delete(key);
+    const spare = this.#spares.indexOf(route);
+    if (spare >= 0) this.#spares.splice(spare, 1);
+    this.#parts.host.connectionClose(route.connection);
+    this.#parts.host.circuitClose(route.circuit.id);
   }
 
-  #drop(connection: ConnectionId): void {
-    const slot = this.#slots.get(connection);
-    if (slot !== undefined) this.#end(slot);
+  #sweep(): void {
+    const now_ms = this.#parts.clock.now_ms();
+    for (const route of this.#routes.values()) {
+      if (route.streams > 0 || route.replacing) continue;
+      const old = now_ms - route.made_ms >= this.#options.lifetimeMs;
+      if (old || now_ms - route.used_ms >= this.#options.idleMs) this.#discard(route);
+    }
   }
 }

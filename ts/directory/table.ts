@@ -24,7 +24,7 @@ export interface Entry {
 }
 
 /** `news`: it was taken, pass it on. `known`: nothing to do. `refused`: counted. */
-export type Outcome = 'news' | 'known' | 'refused';
+export type Outcome = { outcome: 'known' | 'refused' } | { outcome: 'news'; descriptor: Descriptor };
 
 export class DescriptorTable {
   readonly #core: Core;
@@ -47,26 +47,26 @@ export class DescriptorTable {
     const read = readDescriptor(this.#core, record, now_ms / 1000);
     if (typeof read === 'string') {
       this.#drops.count(read);
-      return 'refused';
+      return { outcome: 'refused' };
     }
     const held = this.#entries.get(read.id);
-    if (held !== undefined && held.descriptor.seq === read.seq) return 'known';
+    if (held !== undefined && held.descriptor.seq === read.seq) return { outcome: 'known' };
     if (held !== undefined && held.descriptor.seq > read.seq) {
       this.#drops.count('descriptor_stale');
-      return 'refused';
+      return { outcome: 'refused' };
     }
     if (held === undefined && this.#entries.size >= this.#entriesMax) this.expire();
     if (held === undefined && this.#entries.size >= this.#entriesMax) {
       this.#drops.count('descriptor_table_full');
-      return 'refused';
+      return { outcome: 'refused' };
     }
     if (from !== null && !this.#spend(read.id, now_ms)) {
       this.#drops.count('descriptor_rate');
-      return 'refused';
+      return { outcome: 'refused' };
     }
     this.#entries.set(read.id, { descriptor: read, record: record.slice(), received_ms: now_ms, from });
     this.#newest = read;
-    return 'news';
+    return { outcome: 'news', descriptor: read };
   }
 
   /** What was taken last. */

@@ -1,28 +1,34 @@
 /**
- * What an exit may dial, as configuration says it. The table of non-global blocks and the check itself are in the core
- * (crates/exit), which refuses everything not global, and port 25, unless said here.
+ * What the exit is told of its operator's wishes. Resolving, checking and dialling are native (crates/exit); every non-global
+ * address is refused there unless said otherwise here.
  */
 import { ConfigError } from '../base/errors.js';
 import type { ExitRules } from '../core/host.js';
 
 export interface ExitOptions {
-  /** Lets anyone who uses this exit reach services on its own loopback addresses. For tests and demonstrations. */
-  allowLoopback?: boolean;
-  /** Ports refused. Default: 25, so that the exit sends no mail. */
-  denyPorts?: number[];
-  /** CIDR blocks refused besides; the exit's own public addresses belong here. */
+  /**
+   * Lets strangers' connections reach this machine's own loopback services (127.0.0.0/8 and ::1). For trying things out on one
+   * machine, where the origin server is on loopback too; never for an exit that others use. Default: false.
+   */
+  allow_loopback?: boolean;
+  /** Ports refused. Default: 25. */
+  deny_ports?: number[];
+  /** CIDR blocks refused besides every non-global one. */
   deny?: string[];
-  /** CIDR blocks allowed although they are not global. */
+  /** CIDR blocks allowed although non-global. */
   allow?: string[];
 }
 
 export function exitRules(options: ExitOptions = {}): ExitRules {
-  const denyPorts = options.denyPorts ?? [25];
-  const bad = denyPorts.find((port) => !Number.isInteger(port) || port < 1 || port > 65535);
-  if (bad !== undefined) throw new ConfigError('config_invalid', `exit port ${bad} is not in 1..65535`);
+  const ports = options.deny_ports ?? [25];
+  for (const port of ports) {
+    if (!Number.isInteger(port) || port < 1 || port > 65535) {
+      throw new ConfigError('config_invalid', `exit.deny_ports has ${port}`, { hint: 'ports are whole numbers from 1 to 65535' });
+    }
+  }
   return {
-    allowLoopback: options.allowLoopback ?? false,
-    denyPorts,
+    allowLoopback: options.allow_loopback ?? false,
+    denyPorts: ports,
     deny: options.deny ?? [],
     allow: options.allow ?? [],
   };
