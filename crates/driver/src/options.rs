@@ -22,6 +22,8 @@ pub struct Options {
     #[serde(default)]
     pub replay_file: Option<PathBuf>,
     #[serde(default)]
+    pub fresh_keys: bool,
+    #[serde(default)]
     pub limits: Limits,
 }
 

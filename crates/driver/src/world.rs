@@ -147,21 +147,20 @@ impl World {
             },
         };
         let mut engine = Engine::new(config, now, unix_ms(), Box::new(SystemRandom)).map_err(system)?;
-        let replay = match &options.replay_file {
-            None => {
-                engine.refuse_older_setups(now);
-                None
-            }
+        let (replay, known) = match &options.replay_file {
+            None => (None, None),
             Some(path) => {
                 let (file, known) = ReplayFile::open(path, now)
                     .map_err(|e| system(format!("cannot open the replay file {}: {e}", path.display())))?;
-                match known {
-                    Some(records) => engine.load_replays(now, &records),
-                    None => engine.refuse_older_setups(now),
-                }
-                Some(file)
+                (Some(file), known)
             }
         };
+        match known {
+            Some(records) => engine.load_replays(now, &records),
+            // Keys that this run made can have answered nothing before it.
+            None if options.fresh_keys => {}
+            None => engine.refuse_older_setups(now),
+        }
         let identity = Identity::from_seed(&options.identity_seed).map_err(|e| system(e.to_string()))?;
         let server = tls::link_server(&identity, link_transport(options.limits.link_idle_ms))
             .map_err(|e| system(e.to_string()))?;
