@@ -1,5 +1,7 @@
 //! The packet model's vectors, reproduced byte for byte.
 
+#![allow(clippy::unwrap_used)]
+
 use wayfare_onion::vectors::{Summary, check};
 
 const FILES: [&str; 4] = [

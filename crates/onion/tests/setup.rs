@@ -1,5 +1,7 @@
 //! Set-ups end to end, and what relays, observers and careless clients can do to them. (Threat rows 1, 2, 3 and 7.)
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::Seeded;

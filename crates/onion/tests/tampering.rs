@@ -1,5 +1,7 @@
 //! What a relay between can do to packets: change, replay, reflect, shorten. (Threat rows 1 and 2.)
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Circuit, Seeded, circuit};

@@ -16,6 +16,7 @@ const DESTROY: u8 = 4;
 const PREFIX: usize = 3;
 
 /// A control frame.
+#[allow(clippy::large_enum_variant, reason = "frames are rare and never stored")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// The first frame of either side: the packet versions it speaks, inclusive, and what else it can do.

@@ -3,6 +3,8 @@
 //! Work and floor go through the same batches of packets, restored outside the measured time: a hop's window and a
 //! packet's bytes serve once. Ratios of the medians are printed behind each group.
 
+#![allow(clippy::unwrap_used)]
+
 mod bare;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@
 mod aead;
 mod chacha_lanes;
 mod keystream;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod portable;
 #[cfg(test)]
 mod tests;
 
