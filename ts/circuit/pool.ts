@@ -112,6 +112,11 @@ export class CircuitPool {
     };
   }
 
+  /** Where streams without isolation go now; empty before the first. */
+  path(): string[] {
+    return this.#current.get('')?.circuit.path ?? [];
+  }
+
   routes(): readonly Route[] {
     return [...this.#routes.values()];
   }

@@ -34,8 +34,13 @@ export interface HostOptions {
   /** UDP addresses, `ip:port`; port 0 picks one. IPv4, IPv6 or both. */
   listen: string[];
   roles: Roles;
-  /** Where the set-up replay cache is kept; without it, memory only (set-ups older than the start are refused). */
+  /** Where the set-ups seen are kept; without it, in memory only. */
   replayFile?: string;
+  /**
+   * The onion keys are made in this run, so that no set-up sealed to them can have been seen before. Where they are older and
+   * the file is missing, set-ups stamped before the start are refused for some minutes.
+   */
+  freshKeys?: boolean;
   limits?: Partial<HostLimits>;
 }
 

@@ -59,3 +59,21 @@ function translated<T extends object>(target: T): T {
     },
   });
 }
+
+/** The kernels. The annotation is the compile-time check that the binding satisfies the interface. */
+export function nativeCore(): Core {
+  const kernels: Core = native();
+  return translated(kernels);
+}
+
+/** Makes a native node. */
+export const createNativeHost: CreateHost = (options, onEvents) => {
+  const { identitySeed, ...rest } = options;
+  const take = (json: string) => onEvents(JSON.parse(json) as HostEvent[]);
+  try {
+    const host: NodeHost = new (native().NativeNode)(JSON.stringify(rest), identitySeed, take);
+    return translated(host);
+  } catch (caught) {
+    throw fromNative(caught);
+  }
+};

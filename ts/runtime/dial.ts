@@ -5,8 +5,7 @@
  * released once, when both directions are over or either broke.
  */
 import { AbortedError, asWayfareError } from '../base/errors.js';
-import type { Lease } from '../circuit/pool.js';
-import type { FlowId, NodeHost } from '../core/host.js';
+import type { ConnectionId, FlowId, NodeHost } from '../core/host.js';
 import { byteStream } from '../transport/quic.js';
 
 export interface OpenedFlow {
@@ -25,6 +24,12 @@ export interface DialedConnection {
   /** Breaks off what has not ended. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The right to open flows on a connection, until released. */
+export interface Lease {
+  readonly connection: ConnectionId;
+  release(): void;
 }
 
 export interface DialTarget {

@@ -51,6 +51,7 @@ export class OnionKeys {
   readonly #clock: Clock;
   readonly #random: Random;
   #held: HeldKey[] = [];
+  #found = 0;
 
   constructor(store: Store, core: Core, clock: Clock, random: Random) {
     this.#store = store;
@@ -72,6 +73,7 @@ export class OnionKeys {
       if (now_s >= until_s || from_s > now_s + OVERLAP_S) await this.#store.remove(name);
       else held.push({ name, from_s, until_s });
     }
+    this.#found = held.length;
     held.sort((a, b) => b.from_s - a.from_s);
     if (held[0] === undefined || now_s >= held[0].from_s + ONION_LIFE_S) {
       const seed = new Uint8Array(SEED_BYTES);
@@ -83,6 +85,11 @@ export class OnionKeys {
     for (const extra of held.splice(2)) await this.#store.remove(extra.name);
     this.#held = held;
     return before !== held.map((key) => key.name).join();
+  }
+
+  /** Whether the last `refresh` found no key that was made before it. */
+  get fresh(): boolean {
+    return this.#found === 0;
   }
 
   /** When `refresh` next has something to do. */

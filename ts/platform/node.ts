@@ -1,0 +1,56 @@
+/**
+ * The Node.js root, and the package's entry: `import { createNode } from 'wayfare'`.
+ */
+import type { Log } from '../base/ports.js';
+import { MemoryStore } from '../runtime/memory-store.js';
+import { createNodeOn, type WayfareNode } from '../runtime/node.js';
+import type { NodeOptions, Platform } from '../runtime/options.js';
+import { systemClock, systemRandom } from './clock.js';
+import { createNativeHost, nativeCore } from './native.js';
+import { FileStore } from './store.js';
+
+export type { Descriptor, OnionKey } from '../base/directory.js';
+export {
+  AbortedError,
+  ConfigError,
+  type ErrorCode,
+  NetworkError,
+  ProtocolError,
+  SystemError,
+  UsageError,
+  WayfareError,
+} from '../base/errors.js';
+export type { Log, LogFields } from '../base/ports.js';
+export type { HostLimits, HostStats, ProxyOptions } from '../core/host.js';
+export type { ExitOptions } from '../exit/rules.js';
+export type { DialedConnection, DialTarget, OpenedFlow } from '../runtime/dial.js';
+export type { DialOptions, WayfareNode } from '../runtime/node.js';
+export type { Listening, NodeOptions, NodePeer, NodeStatus, PathHop } from '../runtime/options.js';
+export type { BootstrapPeer } from '../session/neighbours.js';
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** This machine, as a node sees it. */
+export function nodePlatform(log: Log = silent): Platform {
+  return {
+    core: nativeCore(),
+    createHost: createNativeHost,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    async openStore(dataDir) {
+      if (dataDir === undefined) return { store: new MemoryStore() };
+      const store = await FileStore.open(dataDir);
+      return { store, pathOf: (name) => store.path(name) };
+    },
+  };
+}
+
+/**
+ * Makes a node and starts it: its socket is bound and, with bootstrap peers, it is joining when this resolves.
+ *
+ * Rejects with a `WayfareError` that names the mending.
+ */
+export function createNode(options: NodeOptions = {}): Promise<WayfareNode> {
+  return createNodeOn(options, nodePlatform(options.log));
+}

@@ -1,0 +1,420 @@
+/**
+ * `createNode()`: a whole node, real or embedded, client, relay or exit.
+ *
+ * Invariant: what it opens it closes; after `close()` nothing of it runs, and every call says so.
+ */
+import type { Descriptor } from '../base/directory.js';
+import { AbortedError, asWayfareError, NetworkError, UsageError, WayfareError } from '../base/errors.js';
+import { isNodeId } from '../base/hex.js';
+import { Builder } from '../circuit/builder.js';
+import { hasPath } from '../circuit/path.js';
+import { CircuitPool } from '../circuit/pool.js';
+import { Suspicion } from '../circuit/suspicion.js';
+import { Drops } from '../core/drops.js';
+import type { HostEvent, NodeHost } from '../core/host.js';
+import { delay, every } from '../core/timing.js';
+import { signDescriptor } from '../directory/descriptor.js';
+import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
+import { exitRules } from '../exit/rules.js';
+import { ProxyDesk } from '../proxy/desk.js';
+import { checkListener } from '../proxy/listen.js';
+import { Neighbours } from '../session/neighbours.js';
+import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
+import { openProtocol, Protocols } from '../session/protocols.js';
+import { type DialedConnection, type DialTarget, dialFlow, type Lease } from './dial.js';
+import { idOf, loadIdentity, OnionKeys } from './keys.js';
+import type { Listening, NodeOptions, NodePeer, NodeStatus, PathHop, Platform, ProxyOptions } from './options.js';
+
+const HOPS_MAX = 5;
+const LINK_VERSIONS = { min: 1, max: 1 };
+/** A descriptor lives so long, and is signed again at a sixth of it. */
+const DESCRIPTOR_LIFE_S = 6 * 3600;
+const CHORES_EVERY_MS = 30_000;
+const REPLAY_FILE = 'setups-seen.bin';
+/** How long a drain waits for flows to end. */
+const DRAIN_MS = 10_000;
+const POLL_MS = 50;
+
+export interface DialOptions {
+  signal?: AbortSignal;
+  /** Flows of different keys never share a circuit. */
+  isolation?: string;
+}
+
+export interface NodeEvents {
+  ready: Event;
+  closed: Event;
+}
+
+export class WayfareNode extends EventTarget {
+  readonly id: string;
+  addresses: string[] = [];
+  readonly #options: NodeOptions;
+  readonly #platform: Platform;
+  readonly #host: NodeHost;
+  readonly #keys: OnionKeys;
+  readonly #identitySeed: Uint8Array;
+  readonly #drops: Drops;
+  readonly #directory: GossipDirectory;
+  readonly #neighbours: Neighbours;
+  readonly #pool: CircuitPool;
+  readonly #desk: ProxyDesk;
+  readonly #started_ms: number;
+  readonly #stops: (() => void)[] = [];
+  #descriptor: Descriptor | null = null;
+  #draining = false;
+  #closing: Promise<void> | null = null;
+
+  /** Use `createNode()`. */
+  constructor(parts: {
+    options: NodeOptions;
+    platform: Platform;
+    keys: OnionKeys;
+    identitySeed: Uint8Array;
+    host: NodeHost;
+    onEvents: (take: (events: HostEvent[]) => void) => void;
+  }) {
+    super();
+    const { options, platform, host } = parts;
+    const { core, clock, random } = platform;
+    const log = options.log ?? platform.log;
+    this.#options = options;
+    this.#platform = platform;
+    this.#host = host;
+    this.#keys = parts.keys;
+    this.#identitySeed = parts.identitySeed;
+    this.id = idOf(core, parts.identitySeed);
+    this.#started_ms = clock.monotonic_ms();
+    this.#drops = new Drops();
+    const protocols = new Protocols(this.#drops);
+    protocols.handle(PING_PROTOCOL, (_, stream) => void answerPings(stream).catch(() => {}));
+    this.#directory = new GossipDirectory({ core, clock, random, log, drops: this.#drops });
+    protocols.handle(GOSSIP_PROTOCOL, (peer, stream) => void this.#directory.attach(peer, stream).catch(() => {}));
+    this.#neighbours = new Neighbours({
+      host,
+      directory: this.#directory,
+      protocols,
+      drops: this.#drops,
+      clock,
+      random,
+      log,
+      self: this.id,
+      versionMax: LINK_VERSIONS.max,
+      bootstrap: (options.bootstrap ?? []).filter((peer) => peer.id !== this.id),
+      onDialled: (peer, session) =>
+        void openProtocol(session, GOSSIP_PROTOCOL)
+          .then((stream) => this.#directory.attach(peer, stream))
+          .catch(() => {}),
+    });
+    const suspicion = new Suspicion(clock);
+    const builder = new Builder({
+      host,
+      descriptors: () => this.#directory.descriptors(),
+      link: (id) => this.#neighbours.reach(id),
+      clock,
+      random,
+      log,
+      suspicion,
+      self: this.id,
+      hops: options.hops ?? 3,
+    });
+    this.#pool = new CircuitPool({ host, builder, clock, log, suspicion });
+    this.#desk = new ProxyDesk({ host, pool: this.#pool, log });
+    parts.onEvents((events) => {
+      for (const event of events) {
+        this.#neighbours.handle(event);
+        this.#pool.handle(event);
+        this.#desk.handle(event);
+      }
+    });
+  }
+
+  /** Binds and joins; `createNode()` has called it. */
+  async start(): Promise<void> {
+    const { clock, log } = this.#platform;
+    this.addresses = await this.#host.start();
+    this.#host.setExitRules(exitRules(this.#options.exit));
+    await this.#installKeys();
+    await this.#publish();
+    this.#neighbours.start();
+    this.#stops.push(
+      every(
+        clock,
+        () => CHORES_EVERY_MS,
+        () => void this.#chores().catch((error) => log.error('chores failed', { code: asWayfareError(error).code })),
+      ),
+    );
+    log.info('node started', { id: this.id, roles: this.#roles.join() });
+  }
+
+  get #roles(): ('client' | 'relay' | 'exit')[] {
+    return this.#options.roles ?? ['client'];
+  }
+
+  /** Its own signed descriptor's content; `null` for a mere client, which tells nobody that it exists. */
+  descriptor(): Descriptor | null {
+    return this.#descriptor;
+  }
+
+  /** Resolves when a path can be drawn (a client) or at once; rejects on abort. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    while (this.#missing().length > 0) {
+      this.#open();
+      if (signal?.aborted) throw new AbortedError('aborted', 'the wait was aborted', { cause: signal.reason });
+      await delay(this.#platform.clock, POLL_MS);
+    }
+    this.dispatchEvent(new Event('ready'));
+  }
+
+  #missing(): string[] {
+    if (!this.#roles.includes('client')) return [];
+    const descriptors = this.#directory.descriptors();
+    const hops = this.#options.hops ?? 3;
+    const now_s = this.#platform.clock.now_ms() / 1000;
+    if (hasPath({ descriptors, self: this.id, hops, now_s })) return [];
+    const exits = descriptors.filter((d) => d.roles.exit).length;
+    const relays = descriptors.filter((d) => d.roles.relay).length;
+    return [`no path yet: ${exits} exits and ${relays} relays are known, a path has ${hops} hops`];
+  }
+
+  /** A TCP connection from an exit to `target`. */
+  dial(target: DialTarget, options: DialOptions = {}): DialedConnection {
+    this.#open();
+    if (typeof target.host !== 'string' || target.host.length === 0)
+      throw new UsageError('argument_invalid', 'dial needs a host: a name or an address');
+    if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65535)
+      throw new UsageError('argument_invalid', `dial needs a port from 1 to 65535, not ${target.port}`);
+    if (this.#draining) throw new AbortedError('draining', 'the node is draining and takes no new flows');
+    const key = options.isolation === undefined ? undefined : `key:${options.isolation}`;
+    return dialFlow(this.#host, target, () => this.#lease(key), options.signal);
+  }
+
+  /** The right to open a flow on a connection of this isolation key. */
+  async #lease(key?: string): Promise<Lease> {
+    const route = await this.#pool.route(key);
+    return { connection: route.connection, release: this.#pool.hold(route) };
+  }
+
+  /** The current path of flows without isolation, first hop first; empty before the first flow. */
+  path(): PathHop[] {
+    const ids = this.#pool.path();
+    return ids.map((id, i) => ({
+      id,
+      address: this.#directory.get(id)?.addresses[0] ?? '',
+      role: i === ids.length - 1 ? 'exit' : 'relay',
+    }));
+  }
+
+  /** Opens the path that the next flow will take, and gives it. */
+  async connect(): Promise<PathHop[]> {
+    this.#open();
+    await this.#pool.route();
+    return this.path();
+  }
+
+  /** A SOCKS5 proxy (CONNECT and UDP ASSOCIATE); names are resolved at the exit. */
+  async listenSocks(options: ProxyOptions): Promise<Listening> {
+    this.#open();
+    const { proxy, address } = await this.#host.socksListen(checkListener(options));
+    return { address, close: () => this.#host.proxyClose(proxy) };
+  }
+
+  /** An HTTP proxy (CONNECT and plain `http://`). */
+  async listenHttp(options: ProxyOptions): Promise<Listening> {
+    this.#open();
+    const { proxy, address } = await this.#host.httpListen(checkListener(options));
+    return { address, close: () => this.#host.proxyClose(proxy) };
+  }
+
+  /** Round trips over a link to a node, dialled where there is none. */
+  async ping(id: string, count = 3): Promise<{ rtt_us: number; rtts_us: number[] }> {
+    this.#open();
+    if (!isNodeId(id)) throw new UsageError('argument_invalid', `"${id}" is no node id: 64 hex digits`);
+    if (id === this.id) throw new UsageError('argument_invalid', 'this is the node itself');
+    await this.#neighbours.reach(id);
+    const session = this.#neighbours.session(id);
+    if (session === undefined) throw new NetworkError('peer_unreachable', 'the link was lost');
+    const { clock, random } = this.#platform;
+    const rtts_us = (await ping(session, clock, random, count)).map((ms) => Math.round(ms * 1000));
+    return { rtt_us: Math.min(...rtts_us), rtts_us };
+  }
+
+  async status(): Promise<NodeStatus> {
+    this.#open();
+    const host = await this.#host.stats();
+    const reasons = [...this.#missing(), ...(this.#draining ? ['draining'] : [])];
+    const { clock } = this.#platform;
+    const expires_ms = this.#descriptor === null ? 0 : this.#descriptor.expires_s * 1000 - clock.now_ms();
+    return {
+      id: this.id,
+      addresses: this.addresses,
+      roles: this.#roles,
+      ready: reasons.length === 0,
+      reasons,
+      draining: this.#draining,
+      uptime_ms: Math.round(clock.monotonic_ms() - this.#started_ms),
+      descriptors: this.#directory.descriptors().length,
+      path: this.path(),
+      descriptor_expires_ms: Math.max(0, Math.round(expires_ms)),
+      host: { ...host, drops: this.#drops.merge(host.drops) },
+    };
+  }
+
+  async peers(): Promise<NodePeer[]> {
+    this.#open();
+    const { links } = await this.#host.stats();
+    return this.#neighbours.peers().flatMap((peer) => {
+      const stats = links.find((link) => link.link === peer.link);
+      if (stats === undefined) return [];
+      const { rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent } = stats;
+      const roles = Object.entries(this.#directory.get(peer.id)?.roles ?? {}).flatMap(([role, is]) => (is ? [role] : []));
+      return [{ ...peer, rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent, roles }];
+    });
+  }
+
+  /** Whether packets are passed on; off for self-checks, it drops them by reason `forwarding_stopped`. */
+  setForwarding(on: boolean): void {
+    this.#open();
+    this.#host.setForwarding(on);
+  }
+
+  /** Takes nothing new, and waits for what runs to end, up to `timeout_ms`. */
+  async drain(timeout_ms = DRAIN_MS): Promise<void> {
+    this.#open();
+    this.#draining = true;
+    this.#desk.drain();
+    this.#host.drain();
+    const { clock } = this.#platform;
+    const deadline_ms = clock.monotonic_ms() + timeout_ms;
+    while (clock.monotonic_ms() < deadline_ms && this.#closing === null) {
+      const { client, exit } = await this.#host.stats();
+      if (client.flows_open + exit.flows_open + this.#desk.open === 0) return;
+      await delay(clock, POLL_MS);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(): Promise<void> {
+    for (const stop of this.#stops) stop();
+    this.#neighbours.close();
+    this.#pool.close();
+    this.#directory.close();
+    this.#identitySeed.fill(0);
+    await this.#host.close();
+    this.dispatchEvent(new Event('closed'));
+  }
+
+  #open(): void {
+    if (this.#closing !== null) throw new AbortedError('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
+  }
+
+  async #refreshKeys(): Promise<boolean> {
+    const changed = await this.#keys.refresh();
+    if (changed) await this.#installKeys();
+    return changed;
+  }
+
+  async #installKeys(): Promise<void> {
+    const seeds = await this.#keys.seeds();
+    this.#host.setOnionKeys(seeds.map((seed) => ({ seed })));
+    for (const seed of seeds) seed.fill(0);
+  }
+
+  async #chores(): Promise<void> {
+    if (this.#closing !== null) return;
+    const changed = await this.#refreshKeys();
+    const now_s = this.#platform.clock.now_ms() / 1000;
+    const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
+    if (changed || old) await this.#publish();
+  }
+
+  /** Signs what this node is, and gives it to the directory. */
+  async #publish(): Promise<void> {
+    const roles = this.#roles;
+    if (!roles.includes('relay') && !roles.includes('exit')) return;
+    const { core, clock } = this.#platform;
+    const addresses = this.#options.advertise ?? this.addresses;
+    const unspecified = addresses.find((address) => /^(0\.0\.0\.0|\[::\]):/.test(address));
+    if (unspecified !== undefined) {
+      throw new UsageError('config_invalid', `a relay or exit that listens on ${unspecified} must say where it is reached`, {
+        hint: 'set `advertise` to its public IP:PORT',
+      });
+    }
+    const now_s = Math.floor(clock.now_ms() / 1000);
+    const descriptor: Descriptor = {
+      id: this.id,
+      seq: Math.max(now_s, (this.#descriptor?.seq ?? 0) + 1),
+      time_s: now_s,
+      expires_s: now_s + DESCRIPTOR_LIFE_S,
+      addresses,
+      roles: { client: false, relay: roles.includes('relay'), exit: roles.includes('exit') },
+      onionKeys: await this.#keys.published(),
+      suites: ['aes128gcm', 'aes256gcm', 'chacha20poly1305'],
+      versions: LINK_VERSIONS,
+      estimates: {},
+    };
+    this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
+    this.#descriptor = descriptor;
+  }
+}
+
+/** Makes a node on this platform, and starts it. */
+export async function createNodeOn(options: NodeOptions, platform: Platform): Promise<WayfareNode> {
+  check(options);
+  const { core, createHost, clock, random } = platform;
+  const { store, pathOf } = await platform.openStore(options.dataDir);
+  const identitySeed = await loadIdentity(store, random);
+  const roles = options.roles ?? ['client'];
+  const serves = roles.includes('relay') || roles.includes('exit');
+  const keys = new OnionKeys(store, core, clock, random);
+  await keys.refresh();
+  let take: (events: HostEvent[]) => void = () => {};
+  const host = createHost(
+    {
+      identitySeed,
+      listen: options.listen ?? [serves ? '0.0.0.0:4433' : '0.0.0.0:0'],
+      roles: { client: roles.includes('client'), relay: roles.includes('relay'), exit: roles.includes('exit') },
+      ...(pathOf !== undefined && { replayFile: pathOf(REPLAY_FILE) }),
+      freshKeys: keys.fresh,
+      ...(options.limits !== undefined && { limits: options.limits }),
+    },
+    (events) => take(events),
+  );
+  const node = new WayfareNode({
+    options,
+    platform,
+    keys,
+    identitySeed,
+    host,
+    onEvents: (taker) => {
+      take = taker;
+    },
+  });
+  try {
+    await node.start();
+  } catch (error) {
+    await node.close().catch(() => {});
+    throw asWayfareError(error);
+  }
+  return node;
+}
+
+function check(options: NodeOptions): void {
+  const hops = options.hops ?? 3;
+  if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
+    throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
+  const unknown = (options.roles ?? []).find((role) => !['client', 'relay', 'exit'].includes(role));
+  if (unknown !== undefined)
+    throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
+  const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
+  if (bad !== undefined)
+    throw new WayfareError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);
+}

@@ -1,0 +1,79 @@
+/** What a node is made of, and what it tells of itself. */
+import type { Descriptor } from '../base/directory.js';
+import type { Clock, Log, Random, Store } from '../base/ports.js';
+import type { Core } from '../core/core.js';
+import type { CreateHost, HostLimits, HostStats, ProxyOptions } from '../core/host.js';
+import type { ExitOptions } from '../exit/rules.js';
+import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
+
+export interface NodeOptions {
+  /** What this node does, any mix. Default: a client. */
+  roles?: ('client' | 'relay' | 'exit')[];
+  /** Where its keys are kept (made with 0700). Without one the node has new keys each time, and forgets them. */
+  dataDir?: string;
+  /** UDP addresses, `ip:port`; port 0 picks one. Default: `0.0.0.0:0` for a client, `0.0.0.0:4433` otherwise. */
+  listen?: string[];
+  /** Addresses others reach it at, if they differ from those it listens on. */
+  advertise?: string[];
+  /** Where it enters the network. */
+  bootstrap?: BootstrapPeer[];
+  exit?: ExitOptions;
+  /** Hops of a path, the exit included: 1 to 5. Default 3. */
+  hops?: number;
+  /** Payload of its circuits' packets: M 1,202 bytes, L 1,314. Default M. */
+  sizeClass?: 'M' | 'L';
+  limits?: Partial<HostLimits>;
+  log?: Log;
+}
+
+/** The runtime root's part: the machine. */
+export interface Platform {
+  core: Core;
+  createHost: CreateHost;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** The store in `dataDir`, and the path of a file in it that the core writes itself. */
+  openStore(dataDir: string | undefined): Promise<{ store: Store; pathOf?: (name: string) => string }>;
+}
+
+export interface PathHop {
+  id: string;
+  address: string;
+  role: 'relay' | 'exit';
+}
+
+export interface NodeStatus {
+  id: string;
+  addresses: string[];
+  roles: string[];
+  /** A client has a path, a relay or exit is reachable as far as it can tell. */
+  ready: boolean;
+  /** Why it is not, one sentence each. */
+  reasons: string[];
+  draining: boolean;
+  uptime_ms: number;
+  descriptors: number;
+  path: PathHop[];
+  /** Milliseconds until its descriptor expires; 0 where it publishes none. */
+  descriptor_expires_ms: number;
+  host: HostStats;
+}
+
+export interface NodePeer extends PeerInfo {
+  rtt_us: number;
+  mtu: number;
+  packets_received: number;
+  packets_sent: number;
+  bytes_received: number;
+  bytes_sent: number;
+  roles: string[];
+}
+
+export interface Listening {
+  /** The bound address, `ip:port`. */
+  address: string;
+  close(): void;
+}
+
+export type { BootstrapPeer, Descriptor, ProxyOptions };
