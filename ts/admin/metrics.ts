@@ -1,0 +1,62 @@
+/** A node's figures as Prometheus text (exposition format 0.0.4). No label names a peer or a destination. */
+import type { NodeStatus } from '../runtime/options.js';
+
+type Sample = [labels: Record<string, string>, value: number];
+
+const quoted = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+
+export function renderMetrics(status: NodeStatus, version: string): string {
+  const out: string[] = [];
+  const metric = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]) => {
+    out.push(`# HELP wayfare_${name} ${help}`, `# TYPE wayfare_${name} ${type}`);
+    for (const [labels, value] of samples) {
+      const pairs = Object.entries(labels).map(([label, text]) => `${label}="${quoted(text)}"`);
+      out.push(`wayfare_${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`);
+    }
+  };
+  const one = (value: number): Sample[] => [[{}, value]];
+  const both = (forward: number, backward: number): Sample[] => [
+    [{ direction: 'forward' }, forward],
+    [{ direction: 'backward' }, backward],
+  ];
+  const inOut = (inward: number, outward: number): Sample[] => [
+    [{ direction: 'in' }, inward],
+    [{ direction: 'out' }, outward],
+  ];
+  const { host } = status;
+  const { relayed, exit, client } = host;
+  metric('info', 'gauge', 'The version that runs.', [[{ version }, 1]]);
+  metric('ready', 'gauge', 'Whether the node is ready.', one(status.ready ? 1 : 0));
+  metric('uptime_seconds', 'gauge', 'Since the start.', one(status.uptime_ms / 1000));
+  metric('descriptors', 'gauge', 'Nodes known.', one(status.descriptors));
+  metric('links', 'gauge', 'Links that are up.', one(host.links.length));
+  metric('circuits', 'gauge', 'Circuits that are open, by this node’s part in them.', [
+    [{ role: 'client' }, host.circuits.client],
+    [{ role: 'relay' }, host.circuits.relay],
+    [{ role: 'exit' }, host.circuits.exit],
+  ]);
+  metric(
+    'relayed_packets_total',
+    'counter',
+    'Packets passed on.',
+    both(relayed.packets_forward, relayed.packets_backward),
+  );
+  metric('relayed_bytes_total', 'counter', 'Bytes passed on.', both(relayed.bytes_forward, relayed.bytes_backward));
+  metric('exit_flows_open', 'gauge', 'Connections to destinations.', one(exit.flows_open));
+  metric('exit_flows_total', 'counter', 'Connections to destinations since the start.', one(exit.flows_total));
+  metric(
+    'exit_bytes_total',
+    'counter',
+    'Bytes from (in) and to (out) destinations.',
+    inOut(exit.bytes_in, exit.bytes_out),
+  );
+  metric('exit_datagrams_total', 'counter', 'Datagrams from and to destinations.', inOut(exit.udp_in, exit.udp_out));
+  metric('client_flows_open', 'gauge', 'Own flows.', one(client.flows_open));
+  metric('client_flows_total', 'counter', 'Own flows since the start.', one(client.flows_total));
+  metric('client_bytes_total', 'counter', 'Bytes of own flows.', inOut(client.bytes_in, client.bytes_out));
+  metric('reader_bytes', 'gauge', 'Bytes held for readers that have not read them.', one(host.reader_bytes));
+  metric('cpu_seconds_total', 'counter', 'CPU time of the packet thread.', one(host.cpu_us / 1e6));
+  const drops = Object.entries(host.drops).map(([reason, count]): Sample => [{ reason }, count]);
+  metric('drops_total', 'counter', 'What was dropped or refused, by reason.', drops);
+  return `${out.join('\n')}\n`;
+}
