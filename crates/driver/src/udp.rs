@@ -11,10 +11,12 @@ use bytes::BytesMut;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use wayfare_quic::{EcnCodepoint, Transmit};
+use wayfare_quic::{EcnCodepoint, LINK_MTU_MAX, Transmit};
 
 /// What a buffer holds: the most that GRO puts together.
 const BUFFER_BYTES: usize = 64 << 10;
+/// The largest UDP payload over IPv4.
+const UDP_BYTES_MAX: usize = 65_507;
 /// Asked of the kernel, which gives what it may: bursts of several connections arrive before this thread's next turn.
 const KERNEL_BUFFER_BYTES: usize = 8 << 20;
 
@@ -72,9 +74,10 @@ impl Udp {
         !self.state.may_fragment()
     }
 
-    /// How many datagrams of one size one send takes.
+    /// How many datagrams of one size one send takes: what the kernel cuts, and what one IP packet holds uncut. A batch
+    /// beyond that is refused whole.
     pub fn max_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        self.state.max_gso_segments().min(UDP_BYTES_MAX / LINK_MTU_MAX)
     }
 
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -148,6 +151,7 @@ mod tests {
             segment_size: (segments > 1).then_some(1200),
             src_ip: None,
         };
+        poll_fn(|cx| a.poll_writable(cx)).await;
         assert!(a.send(&transmit, &contents));
         let (mut receiver, mut got) = (Receiver::new(), Vec::new());
         while got.len() < segments {

@@ -18,7 +18,7 @@ pub use quinn_proto::{
     FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, Side, StreamId, Transmit, TransportConfig,
     VarInt, WriteError,
 };
-pub use transport::{InnerWindows, inner_transport, link_transport};
+pub use transport::{InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
 
 /// The clock's type: what the host passes in.
 pub type Instant = std::time::Instant;

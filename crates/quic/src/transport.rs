@@ -7,6 +7,9 @@ use quinn_proto::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, Transport
 
 use crate::PassThrough;
 
+/// The largest UDP payload that links try: Ethernet's 1,500 bytes less the headers of IPv6 and UDP.
+pub const LINK_MTU_MAX: usize = 1452;
+
 /// Acknowledgements are packets too, on every hop: ask for few (draft-ietf-quic-ack-frequency).
 fn thin_acknowledgements(threshold: u32, max_delay_ms: u64) -> AckFrequencyConfig {
     let mut ack = AckFrequencyConfig::default();
@@ -23,7 +26,7 @@ fn idle(ms: u32) -> Option<IdleTimeout> {
 /// `idle_ms` without a sign of life loses the link; keep-alives go every third of that.
 pub fn link_transport(idle_ms: u32) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
-    discovery.upper_bound(1452);
+    discovery.upper_bound(LINK_MTU_MAX as u16);
     let mut t = TransportConfig::default();
     t.max_idle_timeout(idle(idle_ms))
         .keep_alive_interval(Some(Duration::from_millis(u64::from(idle_ms) / 3)))
