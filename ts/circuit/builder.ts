@@ -33,6 +33,12 @@ export interface BuilderParts {
   /** Brings a link to this node up; throws where there is none to be had. */
   link(id: string): Promise<unknown>;
   hops: number;
+  sizeClass: 'M' | 'L';
+}
+
+/** The core's own choice where every hop takes it; else the suite that all nodes must take. */
+function suiteOf(path: Descriptor[]): { suite?: 'chacha20poly1305' } {
+  return path.every((hop) => hop.suites.includes('aes128gcm')) ? {} : { suite: 'chacha20poly1305' };
 }
 
 export class Builder {
@@ -96,7 +102,7 @@ export class Builder {
   }
 
   async #along(path: Descriptor[]): Promise<Circuit> {
-    const { host, clock, log, suspicion } = this.#parts;
+    const { host, clock, log, suspicion, sizeClass } = this.#parts;
     const ids = path.map((d) => d.id);
     const entry = ids[0] as string;
     try {
@@ -108,7 +114,7 @@ export class Builder {
     const now_s = clock.now_ms() / 1000;
     const hops = path.map((d) => ({ id: d.id, onionKey: onionKeyAt(d, now_s)?.key ?? new Uint8Array() }));
     try {
-      const opening = host.circuitOpen({ hops });
+      const opening = host.circuitOpen({ hops, sizeClass, ...suiteOf(path) });
       const id = await within(clock, BUILD_MS_MAX, 'a circuit', opening, (late) => host.circuitClose(late));
       suspicion.worked(ids);
       return { id, path: ids, built_ms: clock.now_ms() };

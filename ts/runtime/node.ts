@@ -117,6 +117,7 @@ export class WayfareNode extends EventTarget {
       suspicion,
       self: this.id,
       hops: options.hops ?? 3,
+      sizeClass: options.sizeClass ?? 'M',
     });
     this.#pool = new CircuitPool({ host, builder, clock, log, suspicion });
     this.#desk = new ProxyDesk({ host, pool: this.#pool, log });
