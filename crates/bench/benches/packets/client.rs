@@ -24,9 +24,7 @@ fn hops(suite: Suite, random: &mut Seeded) -> Vec<HopKeys> {
         random.fill(&mut keys.iv);
         keys
     };
-    (0..HOPS)
-        .map(|_| HopKeys { suite, forward: direction(), backward: direction(), backward_start: 77 })
-        .collect()
+    (0..HOPS).map(|_| HopKeys { suite, forward: direction(), backward: direction(), backward_start: 77 }).collect()
 }
 
 fn nonce(counter: u64) -> [u8; 12] {
@@ -82,8 +80,7 @@ pub fn bench(criterion: &mut Criterion<Cpu>, suite: Suite, payload_bytes: usize,
     floor::<AwsLc>(false, &mut group, suite, round, &mut samples);
     floor::<Ring>(false, &mut group, suite, round, &mut samples);
     let mut client = ClientPath::new(&keys, 5).unwrap();
-    let mut relays: Vec<_> =
-        keys.iter().map(|k| BackwardHop::new(suite, &k.backward, k.backward_start)).collect();
+    let mut relays: Vec<_> = keys.iter().map(|k| BackwardHop::new(suite, &k.backward, k.backward_start)).collect();
     let come_back = |samples: &mut [Sample]| {
         for sample in samples {
             let (exit, others) = relays.split_last_mut().unwrap();

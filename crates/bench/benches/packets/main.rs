@@ -4,9 +4,9 @@
 //! Times are the thread's CPU time. Packets are made outside the measured time, since a window takes a counter once; work
 //! and floor go through buffers that were written the same way just before.
 
+mod client;
 mod measure;
 mod relay;
-mod client;
 
 use std::time::Duration;
 
