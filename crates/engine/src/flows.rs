@@ -338,8 +338,8 @@ impl Engine {
     /// Forgets a flow; a direction that has not ended is broken off.
     pub fn flow_release(&mut self, now: Instant, id: FlowId) {
         let Some(flow) = self.inner.flows.by_id.get(&id) else { return };
-        if !flow.sent_all || !flow.received_all {
-            if flow.sent_all || !matches!(flow.phase, Phase::Closed(_)) {
+        if (!flow.sent_all || !flow.received_all)
+            && (flow.sent_all || !matches!(flow.phase, Phase::Closed(_))) {
                 let (connection, stream, sent_all) = (flow.connection, flow.stream, flow.sent_all);
                 if let Some(quic) = self.inner.quic(connection) {
                     if !sent_all {
@@ -348,7 +348,6 @@ impl Engine {
                     let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
                 }
             }
-        }
         let flows = &mut self.inner.flows;
         if let Some(flow) = flows.by_id.remove(&id) {
             flows.by_stream.remove(&(flow.connection, flow.stream));

@@ -1,18 +1,16 @@
 //! What others can send, and the defined answer to each. Rows are those of docs/threats.md.
 
-mod network;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use network::{Network, Seeded, onion_seed, seed};
+use crate::network::{Network, Seeded, onion_seed, seed};
 use proptest::prelude::*;
 use wayfare_engine::*;
 use wayfare_onion::ClientSetup;
 use wayfare_types::Random;
 use wayfare_wire::{Control, SETUP_BYTES};
 
-const MINUTE: u32 = (network::START_MS / 60_000) as u32;
+const MINUTE: u32 = (crate::network::START_MS / 60_000) as u32;
 const SETTLE: Duration = Duration::from_millis(500);
 
 fn frame(control: &Control) -> Vec<u8> {
@@ -84,7 +82,7 @@ fn set_ups_of_the_wrong_minute_key_role_or_shape_have_their_reasons() {
         (setup_for(&[relay.clone(), exit.clone()], MINUTE + 4), Reason::SetupStale),
         (setup_for(&[forged, exit.clone()], MINUTE), Reason::SetupSealed),
         (noise, Reason::SetupSealed),
-        (setup_for(&[relay.clone()], MINUTE), Reason::SetupRole),
+        (setup_for(std::slice::from_ref(&relay), MINUTE), Reason::SetupRole),
         (setup_for(&[relay.clone(), relay.clone(), exit.clone()], MINUTE), Reason::SetupLoop),
     ] {
         let before = count(&mut n, 1, reason);
@@ -250,7 +248,7 @@ fn an_impostor_exit_is_not_connected_to() {
     let now = n.now;
     let circuit = n.nodes[0].circuit_open(now, &hops, SizeClass::M, None).unwrap();
     n.wait(0, "the end", |e| matches!(e, Event::CircuitDown { circuit: c, .. } if *c == circuit));
-    let asked = n.events[2].iter().any(|e| *e == Event::NextHopWanted(claimed));
+    let asked = n.events[2].contains(&Event::NextHopWanted(claimed));
     assert!(asked, "the relay asked its policy for a link to the claimed identity");
 }
 

@@ -1,10 +1,8 @@
 //! Bytes from a client through relays to an exit and back, as users rely on it.
 
-mod network;
-
 use std::time::Duration;
 
-use network::{Network, Seeded, Wire};
+use crate::network::{Network, Seeded, Wire};
 use wayfare_engine::*;
 use wayfare_types::Random;
 
