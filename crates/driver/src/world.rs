@@ -249,13 +249,13 @@ impl World {
                 more |= receive + 1 == RECEIVES_PER_TURN;
             }
         }
-        self.settle(now);
-        self.flush(now);
+        while self.settle(now) | self.flush(now) {}
         more
     }
 
-    /// Lets links and engine talk to each other until both are quiet.
-    fn settle(&mut self, now: Instant) {
+    /// Lets links and engine talk to each other until both are quiet; whether they had anything to say.
+    fn settle(&mut self, now: Instant) -> bool {
+        let mut any = false;
         loop {
             let mut quiet = true;
             while let Some((handle, event)) = self.quic.poll_event() {
@@ -268,27 +268,27 @@ impl World {
                 self.engine_event(now, event);
             }
             if quiet {
-                return;
+                return any;
             }
+            any = true;
         }
     }
 
-    /// Sends until there is nothing more to send or the kernel's buffer is full.
-    fn flush(&mut self, now: Instant) {
+    /// Sends until there is nothing more to send or the kernel's buffer is full; whether anything went out. Sending
+    /// brings events of its own: new connection ids, a connection that has drained.
+    fn flush(&mut self, now: Instant) -> bool {
+        let mut any = false;
         loop {
             if let Some((index, transmit)) = &self.unsent {
                 if !self.sockets[*index].send(transmit, &self.transmit[..transmit.size]) {
-                    return;
+                    return any;
                 }
                 self.unsent = None;
+                any = true;
             }
             let segments = self.sockets.iter().map(Udp::max_segments).min().unwrap_or(1);
             let Some((handle, transmit)) = self.quic.poll_transmit(now, segments, &mut self.transmit) else {
-                // Sending brings events of its own: a connection that has drained, new connection ids.
-                while let Some((handle, event)) = self.quic.poll_event() {
-                    self.link_event(now, handle, event);
-                }
-                return;
+                return any;
             };
             if let Some(link) = handle.and_then(|h| self.by_handle.get(&h)).copied() {
                 self.watch_mtu(link);
