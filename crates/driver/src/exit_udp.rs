@@ -120,7 +120,8 @@ impl World {
             association.peers.clear();
         }
         association.peers.insert(to);
-        match socket.try_send_to(data, to) {
+        // Not by tokio, which takes a new socket for full until it has waited for it once.
+        match socket2::SockRef::from(&*socket).send_to(data, &to.into()) {
             Ok(_) => self.exit_stats.udp_out += 1,
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => self.count(Reason::QueueFull),
             Err(_) => self.count(Reason::ExitUnreachable),
