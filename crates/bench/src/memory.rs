@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wayfare_engine::{Engine, EngineConfig, Limits, Output, Roles};
 use wayfare_onion::{ClientSetup, HopSpec, OnionSecret, Suite};
 use wayfare_quic::Instant;
@@ -13,6 +13,7 @@ use wayfare_types::NodeId;
 use wayfare_wire::{Control, REPLY_BYTES, SizeClass};
 
 use crate::load::Fault;
+use crate::resident_bytes;
 
 /// Brings allocators and tables to their working state before the count begins.
 const BEFORE: u32 = 2_000;
@@ -82,13 +83,7 @@ impl Relay {
     }
 }
 
-fn resident_bytes() -> Result<u64, Fault> {
-    let statm = std::fs::read_to_string("/proc/self/statm").map_err(|e| format!("no account of memory: {e}"))?;
-    let pages: u64 = statm.split(' ').nth(1).and_then(|p| p.parse().ok()).ok_or("no account of memory")?;
-    Ok(pages * rustix::param::page_size() as u64)
-}
-
-pub fn run() -> Result<String, Fault> {
+pub fn run() -> Result<Value, Fault> {
     let mut relay = Relay::new()?;
     (0..BEFORE).try_for_each(|n| relay.circuit(n))?;
     let before = resident_bytes()?;
@@ -98,5 +93,5 @@ pub fn run() -> Result<String, Fault> {
     if circuits != BEFORE + COUNTED {
         return Err(format!("{circuits} circuits stand, not {}", BEFORE + COUNTED));
     }
-    Ok(json!({ "circuits": COUNTED, "bytes_per_idle_circuit": grown / u64::from(COUNTED) }).to_string())
+    Ok(json!({ "circuits": COUNTED, "bytes_per_idle_circuit": grown / u64::from(COUNTED) }))
 }

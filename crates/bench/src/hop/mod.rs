@@ -33,7 +33,7 @@ async fn measure(middle: &impl Middle, load: &mut Load) -> Result<f64, Fault> {
     Ok(spent.as_nanos() as f64 / run.packets as f64)
 }
 
-async fn rounds() -> Result<Value, Fault> {
+pub async fn run() -> Result<Value, Fault> {
     let bare = bare::Bare::start()?;
     let relay = relay::Relay::start().await?;
     let mut plain = Load::plain(bare.address(), bare.id()).await?;
@@ -46,9 +46,4 @@ async fn rounds() -> Result<Value, Fault> {
         ours_ns.push(measure(&relay, &mut circuit).await?);
     }
     Ok(json!({ "floor_ns": floor_ns, "ours_ns": ours_ns, "lost_floor": plain.lost, "lost_ours": circuit.lost }))
-}
-
-pub fn run() -> Result<String, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(rounds()).map(|figures| figures.to_string())
 }
