@@ -14,7 +14,7 @@ use wayfare_quic::Instant;
 /// What every flow begins with, at both ends.
 pub(crate) const INITIAL: u64 = 128 << 10;
 /// Up to here a window grows for any reader that keeps up; beyond, only for a path that holds as much.
-const CACHE_FRIENDLY: u64 = 1 << 20;
+const CACHE_FRIENDLY: u64 = 2 << 20;
 /// On shorter paths than this, round trips are too short to measure by.
 const EPOCH_MIN: Duration = Duration::from_millis(2);
 
