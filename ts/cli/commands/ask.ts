@@ -1,0 +1,105 @@
+/** `wayfare status`, `peers` and `ping`: what a running node says of itself. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { NodePeer, NodeStatus } from '../../runtime/options.js';
+import { AdminClient } from '../admin-client.js';
+import { bytes, duration, micros, shortId, table } from '../format.js';
+import { type Io, print } from '../io.js';
+import { loadSettings, wholeNumber } from '../settings.js';
+
+interface Flags {
+  config?: string;
+  dataDir?: string;
+  json?: boolean;
+}
+
+async function client(io: Io, flags: Flags): Promise<AdminClient> {
+  return AdminClient.of(
+    flags.dataDir === undefined ? (await loadSettings(io, flags.config)).dataDir : resolve(io.cwd, flags.dataDir),
+  );
+}
+
+function where(command: Command): Command {
+  return command
+    .option('--config FILE', "the node's configuration (default: wayfare.toml here)")
+    .option('--data-dir DIR', "the node's data directory itself")
+    .option('--json', 'print one JSON object');
+}
+
+export function statusText(status: NodeStatus): string {
+  const { host } = status;
+  const drops = Object.entries(host.drops).filter(([, count]) => count > 0);
+  const rows = [
+    ['node', status.id],
+    ['state', status.draining ? 'draining' : status.ready ? 'ready' : `not ready: ${status.reasons.join('; ')}`],
+    ['roles', status.roles.join(', ')],
+    ['listening', status.addresses.join(', ')],
+    ['up', duration(status.uptime_ms)],
+    ['known nodes', String(status.descriptors)],
+    ['links', String(host.links.length)],
+    ['circuits', `${host.circuits.client} own, ${host.circuits.relay} relayed, ${host.circuits.exit} ending here`],
+  ];
+  if (status.path.length > 0)
+    rows.push(['path', status.path.map((hop) => `${hop.role} ${shortId(hop.id)}`).join(' → ')]);
+  const { relayed, exit, client: own } = host;
+  rows.push(
+    ['relayed', `${bytes(relayed.bytes_forward)} forward, ${bytes(relayed.bytes_backward)} backward`],
+    [
+      'exit',
+      `${exit.flows_open} flows open, ${exit.flows_total} in all, ${bytes(exit.bytes_in)} in, ${bytes(exit.bytes_out)} out`,
+    ],
+    [
+      'own flows',
+      `${own.flows_open} open, ${own.flows_total} in all, ${bytes(own.bytes_in)} in, ${bytes(own.bytes_out)} out`,
+    ],
+    ['drops', drops.length === 0 ? 'none' : drops.map(([reason, count]) => `${reason} ${count}`).join(', ')],
+  );
+  return table(rows);
+}
+
+function peersText(peers: NodePeer[]): string {
+  if (peers.length === 0) return 'no links';
+  const head = ['NODE', 'ADDRESS', 'ROLES', 'RTT', 'RECEIVED', 'SENT', 'DIALLED'];
+  const rows = peers.map((peer) => [
+    shortId(peer.id),
+    peer.address,
+    peer.roles.join('+') || '-',
+    micros(peer.rtt_us),
+    bytes(peer.bytes_received),
+    bytes(peer.bytes_sent),
+    peer.incoming ? 'by it' : 'by us',
+  ]);
+  return table([head, ...rows]);
+}
+
+export function ask(program: Command, io: Io): void {
+  where(program.command('status'))
+    .description('what the running node is at')
+    .addHelpText('after', '\nExamples:\n  wayfare status --config relay.toml\n  wayfare status --json | jq .host.drops')
+    .action(async (flags: Flags) => {
+      const status = await (await client(io, flags)).ask<NodeStatus>('/v1/status');
+      print(io, flags.json ? JSON.stringify(status) : statusText(status));
+    });
+
+  where(program.command('peers'))
+    .description('the links of the running node')
+    .addHelpText('after', '\nExamples:\n  wayfare peers\n  wayfare peers --json | jq -r .peers[].id')
+    .action(async (flags: Flags) => {
+      const answer = await (await client(io, flags)).ask<{ peers: NodePeer[] }>('/v1/peers');
+      print(io, flags.json ? JSON.stringify(answer) : peersText(answer.peers));
+    });
+
+  where(program.command('ping'))
+    .argument('<NODE>', 'node id, 64 hex digits (`wayfare peers --json` lists some)')
+    .option('--count N', 'round trips', wholeNumber('--count', 1, 100), 3)
+    .description('round trips from the running node to another over their link')
+    .addHelpText('after', '\nExample:\n  wayfare ping $(wayfare peers --json | jq -r .peers[0].id)')
+    .action(async (id: string, flags: Flags & { count: number }) => {
+      const answer = await (await client(io, flags)).ask<{ rtt_us: number; rtts_us: number[] }>('/v1/ping', {
+        id,
+        count: flags.count,
+      });
+      if (flags.json) return print(io, JSON.stringify(answer));
+      print(io, `${shortId(id)}: ${answer.rtts_us.map(micros).join(', ')}; least ${micros(answer.rtt_us)}`);
+    });
+}
