@@ -61,6 +61,8 @@ export class CircuitPool {
   readonly #making = new Map<string, Promise<Route>>();
   readonly #spares: Route[] = [];
   #sparesMaking = 0;
+  /** Calls off the late closing of circuits that connections have left. */
+  readonly #lingering = new Set<() => void>();
   #closed = false;
   readonly #stop: () => void;
 
@@ -144,6 +146,7 @@ export class CircuitPool {
   close(): void {
     this.#closed = true;
     this.#stop();
+    for (const cancel of this.#lingering) cancel();
     for (const route of this.#routes.values()) this.#discard(route);
   }
 
@@ -225,7 +228,11 @@ export class CircuitPool {
         }
       }
       log.info('circuit replaced', { why, took_ms: Math.round(clock.now_ms() - began_ms) });
-      after(clock, LINGER_MS, () => host.circuitClose(old.id));
+      const cancel = after(clock, LINGER_MS, () => {
+        this.#lingering.delete(cancel);
+        host.circuitClose(old.id);
+      });
+      this.#lingering.add(cancel);
       this.#parts.onChange?.('moved', route.circuit.path);
     } catch (error) {
       log.warn('circuit lost, its streams with it', { why, code: asWayfareError(error, 'circuit_failed').code });

@@ -38,6 +38,32 @@ export function fromNative(caught: unknown): WayfareError {
     : errorOf(match[1] as string, match[2] as string, { cause: caught });
 }
 
+/** What only tidies up or answers: where its subject is gone with the node, there is nothing left to do. */
+const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
+  'linkClose',
+  'nextHopUnreachable',
+  'streamFinish',
+  'streamReset',
+  'datagramSend',
+  'circuitClose',
+  'connectionClose',
+  'connectionMove',
+  'flowFinish',
+  'flowReset',
+  'proxyClose',
+  'proxyAssign',
+  'proxyRefuse',
+]);
+
+/** What throws rather than rejects. */
+const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
+  'setOnionKeys',
+  'setExitRules',
+  'setForwarding',
+  'drain',
+  'circuitStats',
+]);
+
 /** Calls through, with errors as ours, whether thrown or rejected. */
 function translated<T extends object>(target: T): T {
   return new Proxy(target, {
@@ -60,6 +86,27 @@ function translated<T extends object>(target: T): T {
   });
 }
 
+/** After `close()` nothing reaches the node: tidying is done already, everything else says that it is closed. */
+function untilClosed(host: NodeHost): NodeHost {
+  let closed = false;
+  return new Proxy(host, {
+    get(object, name) {
+      const value = Reflect.get(object, name, object);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (!closed || name === 'close') {
+          closed ||= name === 'close';
+          return value.apply(object, args);
+        }
+        if (TIDYING.has(name)) return undefined;
+        const error = errorOf('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
+        if (IMMEDIATE.has(name)) throw error;
+        return Promise.reject(error);
+      };
+    },
+  });
+}
+
 /** The kernels. The annotation is the compile-time check that the binding satisfies the interface. */
 export function nativeCore(): Core {
   const kernels: Core = native();
@@ -72,7 +119,7 @@ export const createNativeHost: CreateHost = (options, onEvents) => {
   const take = (json: string) => onEvents(JSON.parse(json) as HostEvent[]);
   try {
     const host: NodeHost = new (native().NativeNode)(JSON.stringify(rest), identitySeed, take);
-    return translated(host);
+    return untilClosed(translated(host));
   } catch (caught) {
     throw fromNative(caught);
   }

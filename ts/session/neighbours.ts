@@ -18,6 +18,8 @@ import type { Protocols } from './protocols.js';
 /** Dialling a live neighbour takes two round trips. */
 const DIAL_MS = 2_000;
 const SWEEP_EVERY_MS = 60_000;
+/** A link that lived so long was a good one: its peer's next failure starts from the shortest wait again. */
+const STEADY_MS = 5_000;
 /** A link that carried nothing for this long, and is not to a bootstrap peer, is closed. */
 export const UNUSED_MS = 10 * 60_000;
 
@@ -84,6 +86,8 @@ export class Neighbours {
     this.#closed = true;
     for (const stop of this.#stops) stop();
     for (const { cancel } of this.#backoffs.values()) cancel?.();
+    for (const { session } of this.#links.values()) session.end('the node was closed');
+    this.#links.clear();
   }
 
   peers(): PeerInfo[] {
@@ -165,7 +169,6 @@ export class Neighbours {
     if (descriptor !== undefined && this.#refuseDowngrade(neighbour, descriptor)) return;
     log.debug('link up', { peer: event.peer, incoming: event.incoming });
     void protocols.serve(event.peer, session);
-    this.#backoffs.get(event.peer)?.backoff.reset();
     if (!event.incoming) this.#parts.onDialled(event.peer, session);
   }
 
@@ -175,23 +178,28 @@ export class Neighbours {
     this.#links.delete(link);
     neighbour.session.end(reason);
     this.#parts.log.debug('link down', { peer: neighbour.id, reason });
-    this.#keep(neighbour.id);
+    const kept = this.#backoffs.get(neighbour.id);
+    if (kept === undefined) return;
+    if (this.#parts.clock.now_ms() - neighbour.since_ms >= STEADY_MS) kept.backoff.reset();
+    this.#keep(neighbour.id, kept.backoff.next_ms());
   }
 
   /** Dials a bootstrap peer until a link to it is up, waiting longer after each failure. */
-  #keep(peer: string): void {
+  #keep(peer: string, wait_ms = 0): void {
     const kept = this.#backoffs.get(peer);
     if (kept === undefined || this.#closed || this.#linkTo(peer) !== undefined) return;
     kept.cancel?.();
     const dial = () => {
-      if (this.#closed) return;
+      if (this.#closed || this.#linkTo(peer) !== undefined) return;
       this.reach(peer).catch((error) => {
+        if (this.#closed) return;
         this.#parts.log.warn('bootstrap peer not reached', { peer, code: asWayfareError(error).code });
+        kept.cancel?.();
         kept.cancel = after(this.#parts.clock, kept.backoff.next_ms(), dial);
       });
     };
-    if (kept.backoff.failures === 0) dial();
-    else kept.cancel = after(this.#parts.clock, kept.backoff.next_ms(), dial);
+    if (wait_ms === 0) dial();
+    else kept.cancel = after(this.#parts.clock, wait_ms, dial);
   }
 
   #checkVersions(descriptor: Descriptor): void {
