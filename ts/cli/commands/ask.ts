@@ -21,8 +21,8 @@ async function client(io: Io, flags: Flags): Promise<AdminClient> {
 
 function where(command: Command): Command {
   return command
-    .option('--config FILE', "the node's configuration (default: wayfare.toml here)")
-    .option('--data-dir DIR', "the node's data directory itself")
+    .option('--config <FILE>', "the node's configuration (default: wayfare.toml here)")
+    .option('--data-dir <DIR>', "the node's data directory itself")
     .option('--json', 'print one JSON object');
 }
 
@@ -91,7 +91,7 @@ export function ask(program: Command, io: Io): void {
 
   where(program.command('ping'))
     .argument('<NODE>', 'node id, 64 hex digits (`wayfare peers --json` lists some)')
-    .option('--count N', 'round trips', wholeNumber('--count', 1, 100), 3)
+    .option('--count <N>', 'round trips', wholeNumber('--count', 1, 100), 3)
     .description('round trips from the running node to another over their link')
     .addHelpText('after', '\nExample:\n  wayfare ping $(wayfare peers --json | jq -r .peers[0].id)')
     .action(async (id: string, flags: Flags & { count: number }) => {

@@ -43,7 +43,7 @@ export function config(program: Command, io: Io): void {
   group
     .command('check')
     .description('say whether the configuration is good, or where it is not')
-    .option('--config FILE', 'the configuration')
+    .option('--config <FILE>', 'the configuration')
     .option('--json', 'print one JSON object')
     .action(async (flags: Flags) => {
       const settings = await loadSettings(io, flags.config);
@@ -58,7 +58,7 @@ export function config(program: Command, io: Io): void {
   group
     .command('show')
     .description('print every key, its value, and where that came from')
-    .option('--config FILE', 'the configuration')
+    .option('--config <FILE>', 'the configuration')
     .option('--json', 'print one JSON object')
     .action(async (flags: Flags) => {
       const settings = await loadSettings(io, flags.config);

@@ -17,8 +17,8 @@ export function keygen(program: Command, io: Io): void {
   program
     .command('keygen')
     .description("make this node's identity, or print the id of the one that is there")
-    .option('--config FILE', 'the configuration whose data_dir is meant')
-    .option('--data-dir DIR', 'the data directory itself')
+    .option('--config <FILE>', 'the configuration whose data_dir is meant')
+    .option('--data-dir <DIR>', 'the data directory itself')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',

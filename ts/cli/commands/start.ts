@@ -189,23 +189,23 @@ export function start(program: Command, io: Io, setCode: (code: number) => void)
   program
     .command('start')
     .description('run a whole network on this machine: relays, exits, a client with its proxies, and a self-check')
-    .option('--relays N', 'relays', wholeNumber('--relays', 2, 64), 6)
-    .option('--exits N', 'exits', wholeNumber('--exits', 1, 64), 3)
-    .option('--hops N', 'hops of a path, the exit included', wholeNumber('--hops', 1, 5), 3)
+    .option('--relays <N>', 'relays', wholeNumber('--relays', 2, 64), 6)
+    .option('--exits <N>', 'exits', wholeNumber('--exits', 1, 64), 3)
+    .option('--hops <N>', 'hops of a path, the exit included', wholeNumber('--hops', 1, 5), 3)
     .option(
-      '--socks HOST:PORT',
+      '--socks <HOST:PORT>',
       `where the SOCKS5 proxy listens (default: ${SOCKS}; with --check or --fetch any free port)`,
     )
     .option(
-      '--http HOST:PORT',
+      '--http <HOST:PORT>',
       `where the HTTP proxy listens (default: ${HTTP}; with --check or --fetch any free port)`,
     )
-    .option('--proxy-credentials-file FILE', 'USER:PASSWORD asked by both proxies; needed beyond loopback')
-    .option('--data-dir DIR', 'where the nodes keep their keys (default: a temporary folder that is removed)')
+    .option('--proxy-credentials-file <FILE>', 'USER:PASSWORD asked by both proxies; needed beyond loopback')
+    .option('--data-dir <DIR>', 'where the nodes keep their keys (default: a temporary folder that is removed)')
     .option('--check', 'end after the self-check, with code 0 or 1')
-    .option('--fetch URL', 'fetch URL through the network to standard output, and end')
+    .option('--fetch <URL>', 'fetch URL through the network to standard output, and end')
     .option('--json', 'print the self-check as one JSON object, alone on standard output')
-    .option('--log-level LEVEL', 'debug, info, warn, error or silent', 'warn')
+    .option('--log-level <LEVEL>', 'debug, info, warn, error or silent', 'warn')
     .addHelpText(
       'after',
       [

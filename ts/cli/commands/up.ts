@@ -85,7 +85,7 @@ export function up(program: Command, io: Io): void {
   program
     .command('up')
     .description('run one node until Ctrl-C')
-    .option('--config FILE', 'the configuration (default: wayfare.toml here)')
+    .option('--config <FILE>', 'the configuration (default: wayfare.toml here)')
     .option('--json', 'print one JSON object once the node is up')
     .addHelpText(
       'after',
