@@ -9,7 +9,11 @@ import { runScript } from './setup/progress.mjs';
 
 const tool = (...path) => [process.execPath, at('node_modules', ...path)];
 const CHECKS = [
-  ['biome', [...tool('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings', '.'], 'npx biome check --write .'],
+  [
+    'biome',
+    [...tool('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings', '.'],
+    'npx biome check --write .',
+  ],
   ['types', [...tool('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.test.json'], 'mend what it names'],
   ['rustfmt', ['cargo', 'fmt', '--all', '--check'], 'cargo fmt --all'],
   ['clippy', ['cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'], 'mend what it names'],

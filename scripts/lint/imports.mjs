@@ -53,4 +53,5 @@ export function importFaults(root = at('ts')) {
 }
 
 // Configuration reads files and the environment before there is a platform.
-const isConfig = (file, root) => relative(root, file).startsWith(join('base', 'config')) || file.endsWith(join('base', 'log.ts'));
+const isConfig = (file, root) =>
+  relative(root, file).startsWith(join('base', 'config')) || file.endsWith(join('base', 'log.ts'));

@@ -4,7 +4,7 @@
  * Invariant: what is built and not returned is closed, also if it comes up after everybody stopped waiting.
  */
 import { type Descriptor, onionKeyAt } from '../base/directory.js';
-import { NetworkError, WayfareError, asWayfareError } from '../base/errors.js';
+import { asWayfareError, NetworkError, WayfareError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import type { CircuitId, NodeHost } from '../core/host.js';
 import { within } from '../core/timing.js';

@@ -6,7 +6,7 @@
  * of them has gone; a failing circuit is replaced by another to the same exit, while its streams live, or its connection is
  * closed so that they end with an error.
  */
-import { WayfareError, asWayfareError } from '../base/errors.js';
+import { asWayfareError, WayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import type { CircuitId, ConnectionId, HostEvent, NodeHost } from '../core/host.js';
 import { after, every, within } from '../core/timing.js';

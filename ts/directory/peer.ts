@@ -9,7 +9,7 @@ import type { Clock } from '../base/ports.js';
 import { delay } from '../core/timing.js';
 import { FrameReader, frame } from '../transport/frames.js';
 import type { BidirectionalStream } from '../transport/session.js';
-import { DIGEST_PAGE_MAX, MESSAGE_BYTES_MAX, RECORDS_BYTES_MAX, decodeMessage, encodeMessage } from './messages.js';
+import { DIGEST_PAGE_MAX, decodeMessage, encodeMessage, MESSAGE_BYTES_MAX, RECORDS_BYTES_MAX } from './messages.js';
 import { type DescriptorTable, TABLE_ENTRIES_MAX } from './table.js';
 
 const RECORDS_PER_S = 200;

@@ -23,7 +23,9 @@ export function exitRules(options: ExitOptions = {}): ExitRules {
   const ports = options.deny_ports ?? [25];
   for (const port of ports) {
     if (!Number.isInteger(port) || port < 1 || port > 65535) {
-      throw new ConfigError('config_invalid', `exit.deny_ports has ${port}`, { hint: 'ports are whole numbers from 1 to 65535' });
+      throw new ConfigError('config_invalid', `exit.deny_ports has ${port}`, {
+        hint: 'ports are whole numbers from 1 to 65535',
+      });
     }
   }
   return {

@@ -98,7 +98,10 @@ describe('dial', () => {
 
   test('SOCKS5 by hand: the proxy carries a connection; without its credentials it does not', async () => {
     await using origin = await startOrigin(echo);
-    const listening = await network.client.listenSocks({ listen: '127.0.0.1:0', credentials: { user: 'u', password: 'p' } });
+    const listening = await network.client.listenSocks({
+      listen: '127.0.0.1:0',
+      credentials: { user: 'u', password: 'p' },
+    });
     const [, port] = listening.address.split(':');
     const socket = connect(Number(port), '127.0.0.1');
     const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
@@ -143,41 +146,44 @@ describe('when nodes fail', () => {
     return { origin, go };
   }
 
-  test.each(['stops forwarding', 'leaves'])('a middle relay that %s is replaced within 5 s under a running download', async (how) => {
-    await using network = await startNetwork(5, 2);
-    const bytes = randomBytes(4_000_000);
-    const { origin, go } = await halved(bytes);
-    await using _ = origin;
-    const flow = network.client.dial({ host: '127.0.0.1', port: origin.port });
-    await flow.opened;
-    const reader = flow.readable.getReader();
-    const chunks: Uint8Array[] = [];
-    let count = 0;
-    while (count < bytes.length / 2) {
-      const { value } = await reader.read();
-      chunks.push(value as Uint8Array);
-      count += value?.length ?? 0;
-    }
-    const [, middle, exit] = network.client.path();
-    const relay = network.node(middle?.id as string);
-    if (how === 'leaves') await relay.close();
-    else relay.setForwarding(false);
-    const began_ms = performance.now();
-    go();
-    const first = await reader.read();
-    expect(performance.now() - began_ms).toBeLessThan(5000);
-    chunks.push(first.value as Uint8Array);
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      chunks.push(value);
-    }
-    expect(sha256(Buffer.concat(chunks))).toBe(sha256(bytes));
-    const now = network.client.path().map((hop) => hop.id);
-    expect(now.at(-1)).toBe(exit?.id);
-    expect(now).not.toContain(middle?.id);
-    expect(origin.seen).toHaveLength(1);
-  });
+  test.each(['stops forwarding', 'leaves'])(
+    'a middle relay that %s is replaced within 5 s under a running download',
+    async (how) => {
+      await using network = await startNetwork(5, 2);
+      const bytes = randomBytes(4_000_000);
+      const { origin, go } = await halved(bytes);
+      await using _ = origin;
+      const flow = network.client.dial({ host: '127.0.0.1', port: origin.port });
+      await flow.opened;
+      const reader = flow.readable.getReader();
+      const chunks: Uint8Array[] = [];
+      let count = 0;
+      while (count < bytes.length / 2) {
+        const { value } = await reader.read();
+        chunks.push(value as Uint8Array);
+        count += value?.length ?? 0;
+      }
+      const [, middle, exit] = network.client.path();
+      const relay = network.node(middle?.id as string);
+      if (how === 'leaves') await relay.close();
+      else relay.setForwarding(false);
+      const began_ms = performance.now();
+      go();
+      const first = await reader.read();
+      expect(performance.now() - began_ms).toBeLessThan(5000);
+      chunks.push(first.value as Uint8Array);
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        chunks.push(value);
+      }
+      expect(sha256(Buffer.concat(chunks))).toBe(sha256(bytes));
+      const now = network.client.path().map((hop) => hop.id);
+      expect(now.at(-1)).toBe(exit?.id);
+      expect(now).not.toContain(middle?.id);
+      expect(origin.seen).toHaveLength(1);
+    },
+  );
 
   test('when the exit leaves, its flows end with an error and new ones go elsewhere', async () => {
     await using network = await startNetwork(3, 2);

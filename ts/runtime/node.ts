@@ -268,7 +268,9 @@ export class WayfareNode extends EventTarget {
       const stats = links.find((link) => link.link === peer.link);
       if (stats === undefined) return [];
       const { rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent } = stats;
-      const roles = Object.entries(this.#directory.get(peer.id)?.roles ?? {}).flatMap(([role, is]) => (is ? [role] : []));
+      const roles = Object.entries(this.#directory.get(peer.id)?.roles ?? {}).flatMap(([role, is]) =>
+        is ? [role] : [],
+      );
       return [{ ...peer, rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent, roles }];
     });
   }
@@ -314,7 +316,8 @@ export class WayfareNode extends EventTarget {
   }
 
   #open(): void {
-    if (this.#closing !== null) throw new AbortedError('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
+    if (this.#closing !== null)
+      throw new AbortedError('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
   }
 
   async #refreshKeys(): Promise<boolean> {
@@ -345,9 +348,13 @@ export class WayfareNode extends EventTarget {
     const addresses = this.#options.advertise ?? this.addresses;
     const unspecified = addresses.find((address) => /^(0\.0\.0\.0|\[::\]):/.test(address));
     if (unspecified !== undefined) {
-      throw new UsageError('config_invalid', `a relay or exit that listens on ${unspecified} must say where it is reached`, {
-        hint: 'set `advertise` to its public IP:PORT',
-      });
+      throw new UsageError(
+        'config_invalid',
+        `a relay or exit that listens on ${unspecified} must say where it is reached`,
+        {
+          hint: 'set `advertise` to its public IP:PORT',
+        },
+      );
     }
     const now_s = Math.floor(clock.now_ms() / 1000);
     const descriptor: Descriptor = {
@@ -413,8 +420,7 @@ function check(options: NodeOptions): void {
   if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
     throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
   const unknown = (options.roles ?? []).find((role) => !['client', 'relay', 'exit'].includes(role));
-  if (unknown !== undefined)
-    throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
+  if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
   const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
   if (bad !== undefined)
     throw new WayfareError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);

@@ -77,7 +77,13 @@ export class Neighbours {
 
   start(): void {
     const { clock, directory } = this.#parts;
-    this.#stops.push(every(clock, () => SWEEP_EVERY_MS, () => void this.#sweep()));
+    this.#stops.push(
+      every(
+        clock,
+        () => SWEEP_EVERY_MS,
+        () => void this.#sweep(),
+      ),
+    );
     this.#stops.push(directory.subscribe((descriptor) => this.#checkVersions(descriptor)));
     for (const peer of this.#parts.bootstrap) this.#keep(peer.id);
   }
@@ -142,9 +148,15 @@ export class Neighbours {
       });
     }
     try {
-      await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) => host.linkClose(late, 'timeout'));
+      await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) =>
+        host.linkClose(late, 'timeout'),
+      );
     } catch (cause) {
-      throw new NetworkError('peer_unreachable', `no link to node ${peer.slice(0, 8)}: ${asWayfareError(cause).message}`, { cause });
+      throw new NetworkError(
+        'peer_unreachable',
+        `no link to node ${peer.slice(0, 8)}: ${asWayfareError(cause).message}`,
+        { cause },
+      );
     }
   }
 

@@ -13,12 +13,22 @@ export interface TestNetwork extends AsyncDisposable {
 }
 
 /** Relays, exits and a client that has found a path. */
-export async function startNetwork(relayCount: number, exitCount: number, more: NodeOptions = {}): Promise<TestNetwork> {
+export async function startNetwork(
+  relayCount: number,
+  exitCount: number,
+  more: NodeOptions = {},
+): Promise<TestNetwork> {
   const nodes: WayfareNode[] = [];
   const add = async (options: NodeOptions) => {
     const first = nodes[0];
     const bootstrap = first === undefined ? [] : [{ id: first.id, address: first.addresses[0] as string }];
-    const node = await createNode({ listen: ['127.0.0.1:0'], exit: { allow_loopback: true }, bootstrap, ...more, ...options });
+    const node = await createNode({
+      listen: ['127.0.0.1:0'],
+      exit: { allow_loopback: true },
+      bootstrap,
+      ...more,
+      ...options,
+    });
     nodes.push(node);
     return node;
   };

@@ -1,4 +1,5 @@
 //! Links between nodes: identities, sessions, refusals (threats, row 3).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 mod common;
 
@@ -94,7 +95,7 @@ async fn sessions_carry_streams_and_datagrams() {
     let (a, mut b) = (Peer::start(1, CLIENT, &book).await, Peer::start(2, RELAY, &book).await);
     let link = a.link(&b).await.unwrap();
     let stream = soon(ask(|answer| a.node.stream_open(link, answer))).await.unwrap();
-    let sent: Bytes = (0..1_000_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let sent: Bytes = (0..1_000_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let (writer, data) = (a.node.clone(), sent.clone());
     let writing = tokio::spawn(async move {
         soon(ask(|answer| writer.stream_write(stream, data, answer))).await.unwrap();

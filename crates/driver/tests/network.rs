@@ -1,4 +1,5 @@
 //! Three hops between a program and its destination: proxies, exit, policy (threats, rows 18 and 19).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 mod common;
 
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use wayfare_driver::{Event, ExitRules, Failure, Resolver, Resolving, ask};
 
 fn pattern(len: usize, salt: usize) -> Vec<u8> {
-    (0..len).map(|i| ((i + salt) * 2_654_435_761 >> 13) as u8).collect()
+    (0..len).map(|i| (((i + salt) * 2_654_435_761) >> 13) as u8).collect()
 }
 
 /// A client's side of SOCKS5 without credentials (RFC 1928): the reply's code and address.

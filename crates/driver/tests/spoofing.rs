@@ -1,4 +1,5 @@
 //! A node is no amplifier: what it sends to an address that has proven nothing (threats, row 4; RFC 9000, section 8.1).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 mod common;
 

@@ -338,16 +338,15 @@ impl Engine {
     /// Forgets a flow; a direction that has not ended is broken off.
     pub fn flow_release(&mut self, now: Instant, id: FlowId) {
         let Some(flow) = self.inner.flows.by_id.get(&id) else { return };
-        if (!flow.sent_all || !flow.received_all)
-            && (flow.sent_all || !matches!(flow.phase, Phase::Closed(_))) {
-                let (connection, stream, sent_all) = (flow.connection, flow.stream, flow.sent_all);
-                if let Some(quic) = self.inner.quic(connection) {
-                    if !sent_all {
-                        let _ = quic.send_stream(stream).reset(VarInt::from_u32(0));
-                    }
-                    let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
+        if (!flow.sent_all || !flow.received_all) && (flow.sent_all || !matches!(flow.phase, Phase::Closed(_))) {
+            let (connection, stream, sent_all) = (flow.connection, flow.stream, flow.sent_all);
+            if let Some(quic) = self.inner.quic(connection) {
+                if !sent_all {
+                    let _ = quic.send_stream(stream).reset(VarInt::from_u32(0));
                 }
+                let _ = quic.recv_stream(stream).stop(VarInt::from_u32(0));
             }
+        }
         let flows = &mut self.inner.flows;
         if let Some(flow) = flows.by_id.remove(&id) {
             flows.by_stream.remove(&(flow.connection, flow.stream));

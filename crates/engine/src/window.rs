@@ -96,6 +96,7 @@ impl SendWindow {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "any instant serves as the origin of virtual time")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,5 @@
 //! What set-ups cost: the client's build for three hops, a hop's opening, a hop's refusal of junk (the flooder's price).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 use std::hint::black_box;
 

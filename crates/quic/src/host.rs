@@ -303,10 +303,11 @@ impl QuicHost {
             }
             slot.sendable = false;
             if let Some(due) = slot.conn.poll_timeout()
-                && slot.timer.is_none_or(|at| due < at) {
-                    slot.timer = Some(due);
-                    self.timers.push(Reverse((due, handle.0)));
-                }
+                && slot.timer.is_none_or(|at| due < at)
+            {
+                slot.timer = Some(due);
+                self.timers.push(Reverse((due, handle.0)));
+            }
             // Sending can bring events of its own (new connection ids, a connection that has drained).
             if !slot.touched {
                 slot.touched = true;

@@ -1,6 +1,5 @@
 //! The path between real sockets: what is sent arrives, late as ordered, at the right client, or not at all.
-
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -26,7 +26,10 @@ pub async fn soon<T>(wanted: impl Future<Output = T>) -> T {
 
 /// Addresses by id, and the connection that proxies are given.
 #[derive(Clone, Default)]
-pub struct Book(Arc<Mutex<(HashMap<NodeId, SocketAddr>, Option<u32>)>>);
+pub struct Book(
+    #[allow(clippy::type_complexity, reason = "a test's own book-keeping")]
+    Arc<Mutex<(HashMap<NodeId, SocketAddr>, Option<u32>)>>,
+);
 
 pub struct Peer {
     pub node: Arc<Node>,

@@ -1,5 +1,9 @@
 //! Whole engines in virtual time: what a user relies on, and what an attacker gets.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stand on the machine, and panic when they cannot go on"
+)]
 
 mod hostile;
 mod network;

@@ -2,8 +2,7 @@
 //!
 //! Work and floor go through the same batches of packets, restored outside the measured time: a hop's window and a
 //! packet's bytes serve once. Ratios of the medians are printed behind each group.
-
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 mod bare;
 
