@@ -1,0 +1,42 @@
+/** Builds Rust measurements and runs what was built. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Standard output of a program that must end well; its standard error is ours. */
+export function output(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(text);
+      else reject(new Error(`${args[0] ?? command} failed (${signal ?? `exit code ${code}`})`));
+    });
+  });
+}
+
+interface Message {
+  reason: string;
+  executable?: string | null;
+}
+
+/** Path of the executable that cargo builds with these arguments. */
+async function build(args: readonly string[]): Promise<string> {
+  const text = await output('cargo', [...args, '--quiet', '-p', 'wayfare-bench', '--message-format', 'json']);
+  const messages = text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Message] : []));
+  const built = messages.findLast((m) => m.reason === 'compiler-artifact' && m.executable != null)?.executable;
+  if (built == null) throw new Error(`cargo ${args.join(' ')} built nothing to run`);
+  return built;
+}
+
+export const measurements = () => build(['build', '--release', '--bin', 'wayfare-bench']);
+export const packetBench = () => build(['bench', '--no-run', '--bench', 'packets']);
