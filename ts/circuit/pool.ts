@@ -9,7 +9,7 @@
 import { asWayfareError, WayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import type { CircuitId, ConnectionId, HostEvent, NodeHost } from '../core/host.js';
-import { after, every, within } from '../core/timing.js';
+import { after, delay, every, within } from '../core/timing.js';
 import type { Builder, Circuit } from './builder.js';
 import type { Suspicion } from './suspicion.js';
 
@@ -17,7 +17,9 @@ const BUILD_TRIES = 4;
 const CONNECT_MS_MAX = 3000;
 const CONNECT_TRIES = 3;
 const RACE_WIDTH = 3;
-const RACE_ROUNDS = 3;
+/** How long streams wait for a circuit to the same exit before they end, and the pause between two races. */
+export const REPLACE_MS_MAX = 10_000;
+const RACE_PAUSE_MS = 250;
 /** Packets on their way over the old circuit may still come after a move. */
 const LINGER_MS = 3000;
 const SWEEP_MS = 15_000;
@@ -111,6 +113,7 @@ export class CircuitPool {
       held = false;
       route.streams -= 1;
       route.used_ms = this.#parts.clock.now_ms();
+      if (route.streams === 0 && !this.#isFresh(route)) this.#discard(route);
     };
   }
 
@@ -171,7 +174,10 @@ export class CircuitPool {
         const connection = await within(clock, CONNECT_MS_MAX, 'the connection to the exit', opening, (late) =>
           host.connectionClose(late),
         );
-        if (this.#closed) throw new WayfareError('closed', 'the node is closed');
+        if (this.#closed) {
+          host.connectionClose(connection);
+          throw new WayfareError('closed', 'the node is closed');
+        }
         const now_ms = clock.now_ms();
         const route: Route = { connection, circuit, made_ms: now_ms, streams: 0, used_ms: now_ms, replacing: false };
         this.#routes.set(connection, route);
@@ -215,7 +221,7 @@ export class CircuitPool {
     const old = route.circuit;
     const exit = old.path.at(-1) as string;
     try {
-      for (let round = 0; ; round++) {
+      for (;;) {
         try {
           const circuit = await builder.race(RACE_WIDTH, exit);
           if (!this.#routes.has(route.connection)) return host.circuitClose(circuit.id);
@@ -224,7 +230,10 @@ export class CircuitPool {
           break;
         } catch (error) {
           if (!this.#routes.has(route.connection)) return;
-          if (round + 1 >= RACE_ROUNDS) throw error;
+          // Between two checks of a far exit the network may learn what has died; a race costs little.
+          if (clock.now_ms() - began_ms >= REPLACE_MS_MAX) throw error;
+          await delay(clock, RACE_PAUSE_MS);
+          if (!this.#routes.has(route.connection)) return;
         }
       }
       log.info('circuit replaced', { why, took_ms: Math.round(clock.now_ms() - began_ms) });

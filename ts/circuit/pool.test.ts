@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { WayfareError } from '../base/errors.js';
+import type { CircuitSpec, NodeHost } from '../core/host.js';
+import { ManualClock, settle } from '../testing/clock.js';
+import { node } from '../testing/descriptors.js';
+import { quiet } from '../testing/log.js';
+import { seeded } from '../testing/seeded.js';
+import { Builder } from './builder.js';
+import { CircuitPool, POOL_DEFAULTS, REPLACE_MS_MAX } from './pool.js';
+import { Suspicion } from './suspicion.js';
+
+/** What a host is asked to do, with circuits that stand unless a dead node is on them. */
+function world() {
+  const relays = Array.from({ length: 6 }, (_, i) => node(`relay${i}`));
+  const exits = Array.from({ length: 2 }, (_, i) => node(`exit${i}`, { exit: true }));
+  /** Refuse at once; say nothing at all. */
+  const dead = new Set<string>();
+  const mute = new Set<string>();
+  const circuits = new Map<number, string[]>();
+  const connections = new Map<number, number>();
+  const moves: [number, number][] = [];
+  let next = 1;
+  const host = {
+    async circuitOpen({ hops }: CircuitSpec) {
+      const ids = hops.map((hop) => hop.id);
+      if (ids.some((id) => mute.has(id))) return new Promise<number>(() => {});
+      if (ids.some((id) => dead.has(id))) throw new WayfareError('setup_unreachable', 'no link to the next hop');
+      circuits.set(next, ids);
+      return next++;
+    },
+    circuitClose: (circuit: number) => void circuits.delete(circuit),
+    async connectionOpen(circuit: number) {
+      connections.set(next, circuit);
+      return next++;
+    },
+    connectionClose: (connection: number) => void connections.delete(connection),
+    connectionMove(connection: number, circuit: number) {
+      moves.push([connection, circuit]);
+      connections.set(connection, circuit);
+    },
+  } as unknown as NodeHost;
+  const clock = new ManualClock();
+  const suspicion = new Suspicion(clock);
+  const builder = new Builder({
+    host,
+    descriptors: () => [...relays, ...exits],
+    link: async () => {},
+    clock,
+    random: seeded(7),
+    log: quiet,
+    suspicion,
+    self: node('self').id,
+    hops: 3,
+  });
+  const pool = new CircuitPool({ host, builder, clock, log: quiet, suspicion });
+  return { relays, exits, dead, mute, circuits, connections, moves, clock, pool };
+}
+
+describe('the pool of circuits', () => {
+  it('shares one connection among flows without isolation, and gives each key one of its own', async () => {
+    const { pool } = world();
+    const [a, b] = [await pool.route(), await pool.route()];
+    expect(b.connection).toBe(a.connection);
+    const [x, y, x2] = await Promise.all([pool.route('user:x'), pool.route('user:y'), pool.route('user:x')]);
+    expect(new Set([a.connection, x.connection, y.connection]).size).toBe(3);
+    expect(x2.connection).toBe(x.connection);
+  });
+
+  it('has the next circuit ready: another key waits for nothing', async () => {
+    const { pool, mute, relays } = world();
+    await pool.route();
+    await settle();
+    for (const relay of relays) mute.add(relay.id);
+    expect((await pool.route('user:x')).circuit.path).toHaveLength(3);
+  });
+
+  it('moves a stalled connection to a circuit over other relays to the same exit', async () => {
+    const { pool, circuits, connections, moves, dead, clock } = world();
+    const route = await pool.route();
+    pool.hold(route);
+    await settle();
+    const { id: old, path: before } = route.circuit;
+    dead.add(before[1] as string);
+    pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: old, silent_ms: 1900 });
+    await settle();
+    expect(moves).toEqual([[route.connection, connections.get(route.connection)]]);
+    expect(route.circuit.path.at(-1)).toBe(before.at(-1));
+    expect(route.circuit.path.slice(0, -1).some((id) => before.includes(id))).toBe(false);
+    // A stall that was reported before the move says nothing of the new circuit.
+    pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: old, silent_ms: 2000 });
+    await clock.pass(5_000);
+    expect(moves).toHaveLength(1);
+    // The old one and the losers of the race are closed: what stands is in use, or the spare.
+    expect(circuits.has(old)).toBe(false);
+    expect(circuits.size).toBe(2);
+  });
+
+  it('gets past relays that say nothing within 3 s, since it tries several paths at a time', async () => {
+    const { pool, moves, mute, relays, clock } = world();
+    const route = await pool.route();
+    pool.hold(route);
+    await settle();
+    const before = route.circuit.path;
+    const others = relays.filter((relay) => !before.includes(relay.id));
+    mute.add(before[0] as string);
+    mute.add(others[0]?.id as string);
+    pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: route.circuit.id, silent_ms: 1900 });
+    await clock.pass(3_000);
+    expect(moves).toHaveLength(1);
+    expect(route.circuit.path.some((id) => mute.has(id))).toBe(false);
+  });
+
+  it('keeps trying while the exit cannot be reached, and ends the streams in the end', async () => {
+    const { pool, connections, dead, clock, relays, moves } = world();
+    const route = await pool.route();
+    pool.hold(route);
+    const stall = () =>
+      pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: route.circuit.id, silent_ms: 1900 });
+    for (const relay of relays) dead.add(relay.id);
+    stall();
+    await clock.pass(5_000);
+    expect(connections.has(route.connection)).toBe(true);
+    for (const relay of relays) dead.delete(relay.id);
+    await clock.pass(1_000);
+    expect(moves).toHaveLength(1);
+    for (const relay of relays) dead.add(relay.id);
+    stall();
+    await clock.pass(REPLACE_MS_MAX + 1_000);
+    expect(connections.has(route.connection)).toBe(false);
+  });
+
+  it('replaces a worn circuit without holding anything against its relays', async () => {
+    const { pool, moves } = world();
+    const route = await pool.route();
+    pool.hold(route);
+    pool.handle({ type: 'circuit_worn', circuit: route.circuit.id });
+    await settle();
+    expect(moves).toHaveLength(1);
+  });
+
+  it('gives new flows a fresh connection after ten minutes, and closes the old one with its last flow', async () => {
+    const { pool, connections, clock } = world();
+    const old = await pool.route();
+    const release = pool.hold(old);
+    await clock.pass(POOL_DEFAULTS.lifetimeMs + 1);
+    const fresh = await pool.route();
+    pool.hold(fresh);
+    expect(fresh.connection).not.toBe(old.connection);
+    expect(connections.has(old.connection)).toBe(true);
+    release();
+    release();
+    expect(connections.has(old.connection)).toBe(false);
+    expect(connections.has(fresh.connection)).toBe(true);
+  });
+
+  it('closes a connection that has been idle, and keeps one that carries a flow', async () => {
+    const { pool, connections, clock } = world();
+    const [busy, idle] = [await pool.route(), await pool.route('user:x')];
+    pool.hold(busy);
+    pool.hold(idle)();
+    await clock.pass(POOL_DEFAULTS.idleMs + 60_000);
+    expect(connections.has(idle.connection)).toBe(false);
+    expect(connections.has(busy.connection)).toBe(true);
+  });
+
+  it('takes another path when one has a dead node', async () => {
+    const { pool, relays, dead } = world();
+    for (const relay of relays.slice(0, 2)) dead.add(relay.id);
+    const route = await pool.route();
+    expect(route.circuit.path.some((id) => dead.has(id))).toBe(false);
+  });
+
+  it('leaves nothing behind when closed, a circuit under construction included', async () => {
+    const { pool, circuits, connections } = world();
+    await pool.route();
+    const late = pool.route('user:x');
+    const later = pool.route('user:y');
+    pool.close();
+    await Promise.allSettled([late, later]);
+    await settle();
+    expect([circuits.size, connections.size]).toEqual([0, 0]);
+    await expect(pool.route()).rejects.toThrow(/closed/);
+  });
+});
