@@ -1,0 +1,139 @@
+/** What every implementation of `Session` must do; run against each of them. */
+import { describe, expect, it } from 'vitest';
+import type { BidirectionalStream, Session } from '../transport/session.js';
+import { readAll } from './network.js';
+
+export interface SessionPair extends AsyncDisposable {
+  a: Session;
+  b: Session;
+  /** Breaks the session as a dead link does. */
+  lose(): void | Promise<void>;
+}
+
+async function accept(session: Session): Promise<BidirectionalStream> {
+  const reader = session.incomingBidirectionalStreams.getReader();
+  const { value } = await reader.read();
+  reader.releaseLock();
+  return value as BidirectionalStream;
+}
+
+async function send(stream: BidirectionalStream, data: Uint8Array): Promise<void> {
+  const writer = stream.writable.getWriter();
+  for (let at = 0; at < data.length; at += 10_000) await writer.write(data.slice(at, at + 10_000));
+  await writer.close();
+}
+
+export function sessionCompliance(name: string, make: () => Promise<SessionPair>): void {
+  describe(`${name} session`, () => {
+    it('is ready at both ends', async () => {
+      await using pair = await make();
+      await Promise.all([pair.a.ready, pair.b.ready]);
+    });
+
+    it('carries a stream in both directions, each ending by itself', async () => {
+      await using pair = await make();
+      const question = new Uint8Array(300_000).map((_, i) => i * 7);
+      const answer = new Uint8Array(200_000).map((_, i) => i * 11);
+      const stream = await pair.a.createBidirectionalStream();
+      const asked = send(stream, question);
+      const other = await accept(pair.b);
+      expect(Buffer.compare(await readAll(other.readable), question)).toBe(0);
+      await asked;
+      const answered = send(other, answer);
+      expect(Buffer.compare(await readAll(stream.readable), answer)).toBe(0);
+      await answered;
+    });
+
+    it('keeps streams apart, opened from either side', async () => {
+      await using pair = await make();
+      const texts = ['one', 'two', 'three'];
+      for (const [from, to] of [
+        [pair.a, pair.b],
+        [pair.b, pair.a],
+      ] as const) {
+        const streams = await Promise.all(texts.map(() => from.createBidirectionalStream()));
+        await Promise.all(streams.map((stream, i) => send(stream, Buffer.from(texts[i] as string))));
+        const came: string[] = [];
+        for (const _ of texts) came.push((await readAll((await accept(to)).readable)).toString());
+        expect(came.sort()).toEqual([...texts].sort());
+      }
+    });
+
+    it('holds a writer back whose reader does not read', async () => {
+      await using pair = await make();
+      const stream = await pair.a.createBidirectionalStream();
+      const writer = stream.writable.getWriter();
+      writer.closed.catch(() => {});
+      let written = 0;
+      const chunk = new Uint8Array(65_536);
+      const all = (async () => {
+        for (; written < 1024; written++) await writer.write(chunk);
+      })().catch(() => {});
+      const other = await accept(pair.b);
+      // Whatever buffers there are fill within this many turns, since nobody reads.
+      for (let last = -1, same = 0; same < 20; ) {
+        await new Promise((resolve) => setImmediate(resolve));
+        same = written === last ? same + 1 : 0;
+        last = written;
+      }
+      expect(written).toBeLessThan(1024);
+      const reader = other.readable.getReader();
+      for (let count = 0; count < 1024 * chunk.length; ) count += (await reader.read()).value?.length ?? 0;
+      await all;
+      expect(written).toBe(1024);
+    });
+
+    it('passes an abort on to the reader', async () => {
+      await using pair = await make();
+      const stream = await pair.a.createBidirectionalStream();
+      const writer = stream.writable.getWriter();
+      await writer.write(new Uint8Array([1]));
+      const other = await accept(pair.b);
+      const reader = other.readable.getReader();
+      await reader.read();
+      await writer.abort(new Error('enough'));
+      await expect(reader.read()).rejects.toThrow();
+    });
+
+    it('carries datagrams, and drops those above its maximum without a word', async () => {
+      await using pair = await make();
+      const writer = pair.a.datagrams.writable.getWriter();
+      await writer.write(new Uint8Array(pair.a.datagrams.maxDatagramSize + 1));
+      const full = new Uint8Array(pair.a.datagrams.maxDatagramSize).fill(9);
+      await writer.write(full);
+      const { value } = await pair.b.datagrams.readable.getReader().read();
+      expect(Buffer.compare(value as Uint8Array, full)).toBe(0);
+    });
+
+    it('closes: `closed` resolves here with what was said, streams and later calls fail', async () => {
+      await using pair = await make();
+      const stream = await pair.a.createBidirectionalStream();
+      const writer = stream.writable.getWriter();
+      writer.closed.catch(() => {});
+      await writer.write(new Uint8Array([1]));
+      const other = await accept(pair.b);
+      const reader = other.readable.getReader();
+      await reader.read();
+      pair.a.close({ closeCode: 7, reason: 'done' });
+      expect(await pair.a.closed).toEqual({ closeCode: 7, reason: 'done' });
+      await pair.b.closed.catch(() => {});
+      await expect(reader.read()).rejects.toThrow();
+      await expect(pair.a.createBidirectionalStream()).rejects.toThrow();
+      await expect(pair.b.createBidirectionalStream()).rejects.toThrow();
+      pair.a.close();
+    });
+
+    it('that is lost rejects `closed` and fails what waits', async () => {
+      await using pair = await make();
+      const stream = await pair.a.createBidirectionalStream();
+      const reading = stream.readable.getReader().read();
+      const incoming = pair.a.incomingBidirectionalStreams.getReader().read();
+      reading.catch(() => {});
+      incoming.catch(() => {});
+      await pair.lose();
+      await expect(pair.a.closed).rejects.toThrow();
+      await expect(reading).rejects.toThrow();
+      await expect(incoming).rejects.toThrow();
+    });
+  });
+}
