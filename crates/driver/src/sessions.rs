@@ -45,6 +45,7 @@ impl World {
         let id = self.next_id();
         let session = Session { link, stream, reader: None, writer: None, read_ended: false, write_ended: false };
         self.sessions.insert(id, session);
+        self.session_ids.insert((link, stream), id);
         id
     }
 
@@ -54,7 +55,7 @@ impl World {
     }
 
     fn session_of(&mut self, link: LinkId, stream: StreamId) -> Option<&mut Session> {
-        self.sessions.values_mut().find(|s| s.link == link && s.stream == stream)
+        self.session_ids.get(&(link, stream)).and_then(|id| self.sessions.get_mut(id))
     }
 
     pub fn session_wake_reader(&mut self, link: LinkId, stream: StreamId) {
@@ -77,6 +78,7 @@ impl World {
     }
 
     pub fn sessions_gone(&mut self, link: LinkId) {
+        self.session_ids.retain(|(of, _), _| *of != link);
         self.sessions.retain(|_, session| {
             let keep = session.link != link;
             if !keep {
@@ -86,12 +88,19 @@ impl World {
         });
     }
 
+    fn session_remove(&mut self, id: u32) {
+        if let Some(mut session) = self.sessions.remove(&id) {
+            self.session_ids.remove(&(session.link, session.stream));
+            session.reader.take().into_iter().chain(session.writer.take()).for_each(Waker::wake);
+        }
+    }
+
     fn session_end(&mut self, id: u32, read: bool, write: bool) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.read_ended |= read;
         session.write_ended |= write;
         if session.read_ended && session.write_ended {
-            self.sessions.remove(&id);
+            self.session_remove(id);
         }
     }
 
@@ -169,9 +178,7 @@ impl World {
             let _ = conn.send_stream(stream).reset(VarInt::from_u32(code));
             let _ = conn.recv_stream(stream).stop(VarInt::from_u32(code));
         }
-        if let Some(mut session) = self.sessions.remove(&id) {
-            session.reader.take().into_iter().chain(session.writer.take()).for_each(Waker::wake);
-        }
+        self.session_remove(id);
     }
 }
 

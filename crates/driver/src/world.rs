@@ -66,6 +66,7 @@ pub(crate) struct World {
     /// When to look for connections that never became links.
     pub hello_at: Option<Instant>,
     pub sessions: FxHashMap<u32, Session>,
+    pub session_ids: FxHashMap<(LinkId, wayfare_quic::StreamId), u32>,
     pub flows: FxHashMap<u32, FlowSlot>,
     pub associations: Associations,
     /// Associations of proxy clients, whose tasks wait for what comes back.
@@ -189,6 +190,7 @@ impl World {
             by_handle: FxHashMap::default(),
             hello_at: None,
             sessions: FxHashMap::default(),
+            session_ids: FxHashMap::default(),
             flows: FxHashMap::default(),
             associations: Associations::default(),
             proxied_udp: HashMap::new(),
