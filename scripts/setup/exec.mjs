@@ -34,7 +34,7 @@ const TAIL_LINES = 60;
  * Runs to the end; rejects with `failure` and the last lines of output when it does not end with 0.
  * `onLine` sees every line of both streams; `echo` also copies them to where they were meant to go.
  */
-export function run(command, args, { failure, onLine, echo = false, check = true, ...options }) {
+export function run(command, args, { failure, onLine = undefined, echo = false, check = true, ...options }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     const tail = [];

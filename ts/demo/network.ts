@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { NetworkError } from '../base/errors.js';
-import type { Log } from '../base/ports.js';
+import type { Log, LogFields } from '../base/ports.js';
 import { type BootstrapPeer, createNode, type NodeOptions, type WayfareNode } from '../platform/node.js';
 
 export interface NetworkOptions {
@@ -30,6 +30,7 @@ const READY_MS = 20_000;
 
 export class Network {
   readonly members: Member[] = [];
+  #closing = false;
 
   get client(): WayfareNode {
     return this.members.find((member) => member.role === 'client')!.node;
@@ -100,12 +101,22 @@ export class Network {
       hops,
       // Everything runs on this machine: its own loopback is the only destination that works without the Internet.
       exit: { allow_loopback: true },
-      ...(options.log !== undefined && { log: options.log.child({ node: name }) }),
+      ...(options.log !== undefined && { log: this.#untilClosing(options.log.child({ node: name })) }),
     };
+  }
+
+  /** While all nodes end, each loses the others: nothing that anyone needs to read. */
+  #untilClosing(log: Log): Log {
+    const at = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, fields?: LogFields) => {
+      if (!this.#closing) log[level](message, fields);
+    };
+    const child = (fields: LogFields) => this.#untilClosing(log.child(fields));
+    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), child };
   }
 
   /** Clients first, so that nobody sees a path break. */
   async close(): Promise<void> {
+    this.#closing = true;
     for (const role of ['client', 'relay', 'exit']) {
       await Promise.all(this.members.filter((member) => member.role === role).map((member) => member.node.close()));
     }

@@ -29,18 +29,25 @@ const REPLIES: Record<number, string> = {
   8: 'address type not supported',
 };
 
-/** Reads exactly `length` bytes. */
-async function read(socket: Socket, length: number): Promise<Buffer> {
-  for (;;) {
-    const chunk = socket.read(length) as Buffer | null;
-    if (chunk !== null) {
-      if (chunk.length === length) return chunk;
-      throw new NetworkError('connection_failed', 'the proxy closed in the middle of its answer');
-    }
-    if (socket.readableEnded || socket.destroyed)
-      throw new NetworkError('connection_failed', 'the proxy closed without an answer');
-    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]);
-  }
+/** Reads exactly `length` bytes; what comes after them stays in the socket. */
+function read(socket: Socket, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      socket.off('readable', attempt).off('end', attempt).off('close', attempt);
+    };
+    const attempt = () => {
+      const chunk = socket.read(length) as Buffer | null;
+      if (chunk !== null && chunk.length === length) {
+        stop();
+        resolve(chunk);
+      } else if (chunk !== null || socket.readableEnded || socket.destroyed) {
+        stop();
+        reject(new NetworkError('connection_failed', 'the proxy closed in the middle of its answer'));
+      }
+    };
+    socket.on('readable', attempt).on('end', attempt).on('close', attempt);
+    attempt();
+  });
 }
 
 function ipv6Text(bytes: Buffer): string {

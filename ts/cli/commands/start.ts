@@ -205,7 +205,7 @@ export function start(program: Command, io: Io, setCode: (code: number) => void)
     .option('--check', 'end after the self-check, with code 0 or 1')
     .option('--fetch <URL>', 'fetch URL through the network to standard output, and end')
     .option('--json', 'print the self-check as one JSON object, alone on standard output')
-    .option('--log-level <LEVEL>', 'debug, info, warn, error or silent', 'warn')
+    .option('--log-level <LEVEL>', 'debug, info, warn, error or silent', 'error')
     .addHelpText(
       'after',
       [
