@@ -119,6 +119,7 @@ impl Node {
         });
     }
 
+    /// Once the writes have been answered.
     pub fn stream_finish(&self, stream: u32) {
         self.act(move |node| node.world.borrow_mut().session_finish(stream));
     }
@@ -224,6 +225,7 @@ impl Node {
         });
     }
 
+    /// Once the writes have been answered.
     pub fn flow_finish(&self, flow: u32) {
         self.act(move |node| node.world.borrow_mut().script_finish(Instant::now(), flow));
     }
