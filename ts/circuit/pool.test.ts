@@ -51,6 +51,7 @@ function world() {
     suspicion,
     self: node('self').id,
     hops: 3,
+    sizeClass: 'M',
   });
   const pool = new CircuitPool({ host, builder, clock, log: quiet, suspicion });
   return { relays, exits, dead, mute, circuits, connections, moves, clock, pool };
