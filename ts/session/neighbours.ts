@@ -107,13 +107,14 @@ export class Neighbours {
   /** Resolves when a link to `peer` is up, dialling it where none is. */
   async reach(peer: string): Promise<void> {
     if (this.#linkTo(peer) !== undefined) return;
-    const dialling = this.#dialling.get(peer) ?? this.#dial(peer);
-    this.#dialling.set(peer, dialling);
-    try {
-      await dialling;
-    } finally {
-      this.#dialling.delete(peer);
+    let dialling = this.#dialling.get(peer);
+    if (dialling === undefined) {
+      dialling = this.#dial(peer);
+      this.#dialling.set(peer, dialling);
+      const over = () => this.#dialling.delete(peer);
+      dialling.then(over, over);
     }
+    await dialling;
   }
 
   handle(event: HostEvent): void {
@@ -203,12 +204,17 @@ export class Neighbours {
     kept.cancel?.();
     const dial = () => {
       if (this.#closed || this.#linkTo(peer) !== undefined) return;
-      this.reach(peer).catch((error) => {
-        if (this.#closed) return;
-        this.#parts.log.warn('bootstrap peer not reached', { peer, code: asWayfareError(error).code });
+      const again = (code: string) => {
+        // A link can be lost again before its dial is done with.
+        if (this.#closed || this.#linkTo(peer) !== undefined) return;
+        this.#parts.log.warn('bootstrap peer not reached', { peer, code });
         kept.cancel?.();
         kept.cancel = after(this.#parts.clock, kept.backoff.next_ms(), dial);
-      });
+      };
+      this.reach(peer).then(
+        () => again('link_gone'),
+        (error) => again(asWayfareError(error).code),
+      );
     };
     if (wait_ms === 0) dial();
     else kept.cancel = after(this.#parts.clock, wait_ms, dial);
