@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Child, type Ended, run } from './process.js';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
-const MAIN = '/tmp/h7up.mjs';
+const MAIN = join(ROOT, 'dist', 'cli', 'main.js');
 
 function environment(folder: string, extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, HOME: folder, ...extra };

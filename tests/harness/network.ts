@@ -50,8 +50,7 @@ export async function startNetwork(cleanup: Cleanup, options: NetworkOptions = {
     const relay = make(`relay${index}`);
     relays[index] = relay;
     await relay.start({ roles: ['relay'], listen, bootstrap: peers });
-    const [address] = (await relay.status()).addresses;
-    return `${relay.id}@${address}`;
+    return `${relay.id}@${relay.up.addresses[0]}`;
   };
   bootstrap.push(await startRelay(0, []));
   bootstrap.push(await startRelay(1, [...bootstrap]));
@@ -72,9 +71,8 @@ export async function startNetwork(cleanup: Cleanup, options: NetworkOptions = {
   ]);
   const all = [client, ...relays, ...exits];
   await Promise.all(all.map((node) => settled(node, relayCount + exitCount)));
-  const { proxies } = await client.status();
-  const socksText = proxies.socks ?? '';
-  const httpText = proxies.http ?? '';
+  const socksText = client.up.socks ?? '';
+  const httpText = client.up.http ?? '';
   return {
     folder,
     relays,

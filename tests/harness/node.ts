@@ -25,6 +25,15 @@ export function toml(config: NodeConfig): string {
   return plain.map(line).join('') + tables.map(table).join('');
 }
 
+/** The line that `wayfare up --json` prints. */
+export interface Up {
+  id: string;
+  addresses: string[];
+  socks: string | null;
+  http: string | null;
+  admin: string;
+}
+
 export interface Answer {
   status: number;
   headers: NodeJS.Dict<string | string[]>;
@@ -35,9 +44,8 @@ export class Node {
   readonly name: string;
   readonly folder: string;
   readonly configFile: string;
-  id = '';
   #process: Child | undefined;
-  #admin: Endpoint | undefined;
+  #up: Up | undefined;
 
   constructor(name: string, parent: string) {
     this.name = name;
@@ -59,24 +67,20 @@ export class Node {
     return this.process.stderr + this.process.stdout.toString('utf8');
   }
 
-  /** Starts it and resolves once its admin port answers. */
+  /** Starts it and resolves once it says that it is up. */
   async start(config: NodeConfig, env: NodeJS.ProcessEnv = {}): Promise<this> {
     writeFileSync(this.configFile, toml({ data_dir: 'data', log: { level: 'debug' }, ...config }));
-    this.#admin = undefined;
-    const child = startWayfare(['up', '--config', this.configFile], { folder: this.folder, env });
+    const child = startWayfare(['up', '--config', this.configFile, '--json'], { folder: this.folder, env });
     this.#process = child;
-    await until(
-      `${this.name} answering`,
-      async () => {
-        if (!child.running) return true;
-        return (await this.admin('/livez')).status === 200;
-      },
+    const line = await until(
+      `${this.name} up`,
+      () => (child.running ? /^.*(?=\n)/.exec(child.stdout.toString('utf8'))?.[0] : 'ended'),
       20_000,
     ).catch((error: unknown) => {
-      throw new Error(`${this.name} does not answer: ${this.logs}`, { cause: error });
+      throw new Error(`${this.name} does not come up: ${this.logs}`, { cause: error });
     });
-    if (!child.running) throw new Error(`${this.name} ended: ${this.logs}`);
-    this.id = (await this.status()).id;
+    if (line === 'ended') throw new Error(`${this.name} ended: ${this.logs}`);
+    this.#up = JSON.parse(line) as Up;
     return this;
   }
 
@@ -94,14 +98,18 @@ export class Node {
     return readFileSync(join(this.dataDir, 'admin-token'), 'utf8').trim();
   }
 
-  /** The admin port's address; read where the node of this process wrote it. */
+  /** What it said of itself when it came up. */
+  get up(): Up {
+    if (this.#up === undefined) throw new Error(`${this.name} is not up`);
+    return this.#up;
+  }
+
+  get id(): string {
+    return this.up.id;
+  }
+
   get adminAddress(): Endpoint {
-    if (this.#admin === undefined) {
-      const written = JSON.parse(readFileSync(join(this.dataDir, 'admin.json'), 'utf8'));
-      if (written.pid !== this.process.pid) throw new Error('admin.json is of an earlier process');
-      this.#admin = endpoint(written.address);
-    }
-    return this.#admin;
+    return endpoint(this.up.admin);
   }
 
   /** Asks the admin port; with the token unless headers say otherwise. */
@@ -129,7 +137,7 @@ export class Node {
     });
   }
 
-  async status(): Promise<NodeStatus & { proxies: { socks: string | null; http: string | null } }> {
+  async status(): Promise<NodeStatus> {
     const answer = await this.admin('/v1/status');
     if (answer.status !== 200) throw new Error(`status of ${this.name}: ${answer.status} ${answer.text}`);
     return JSON.parse(answer.text);
