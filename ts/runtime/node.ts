@@ -30,6 +30,8 @@ const LINK_VERSIONS = { min: 1, max: 1 };
 /** A descriptor lives so long, and is signed again at a sixth of it. */
 const DESCRIPTOR_LIFE_S = 6 * 3600;
 const CHORES_EVERY_MS = 30_000;
+/** Links that a relay or exit keeps at least, where the directory knows enough nodes. */
+const NEIGHBOURS_MIN = 3;
 const REPLAY_FILE = 'setups-seen.bin';
 /** How long a drain waits for flows to end. */
 const DRAIN_MS = 10_000;
@@ -338,6 +340,18 @@ export class WayfareNode extends EventTarget {
     const now_s = this.#platform.clock.now_ms() / 1000;
     const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
     if (changed || old) await this.#publish();
+    this.#mingle();
+  }
+
+  /** Links to random nodes where there are too few, so that gossip goes on when the bootstrap peers are gone. */
+  #mingle(): void {
+    const serves = this.#roles.includes('relay') || this.#roles.includes('exit');
+    const linked = new Set(this.#neighbours.peers().map((peer) => peer.id));
+    const others = this.#directory.descriptors().filter((d) => d.id !== this.id && !linked.has(d.id));
+    for (let missing = (serves ? NEIGHBOURS_MIN : 1) - linked.size; missing > 0 && others.length > 0; missing--) {
+      const [other] = others.splice(this.#platform.random.below(others.length), 1);
+      if (other !== undefined) this.#neighbours.reach(other.id).catch(() => {});
+    }
   }
 
   /** Signs what this node is, and gives it to the directory. */
@@ -359,7 +373,8 @@ export class WayfareNode extends EventTarget {
     const now_s = Math.floor(clock.now_ms() / 1000);
     const descriptor: Descriptor = {
       id: this.id,
-      seq: Math.max(now_s, (this.#descriptor?.seq ?? 0) + 1),
+      // Milliseconds, so that a node that starts again at once is not taken for its former self.
+      seq: Math.max(Math.floor(clock.now_ms()), (this.#descriptor?.seq ?? 0) + 1),
       time_s: now_s,
       expires_s: now_s + DESCRIPTOR_LIFE_S,
       addresses,
