@@ -2,9 +2,10 @@
  * A network of separate processes on loopback: relays, exits and a client, each from a configuration file of its own, on ports
  * that the system picks. The first two relays are the bootstrap peers of all others.
  */
+import type { HostStats } from '../../ts/core/host.js';
 import type { Cleanup } from './cleanup.js';
 import { temporaryFolder } from './folder.js';
-import { Node, type NodeConfig, type NodeStatus } from './node.js';
+import { Node, type NodeConfig } from './node.js';
 import { type Endpoint, endpoint } from './socks.js';
 import { until } from './wait.js';
 
@@ -91,32 +92,42 @@ export async function startNetwork(cleanup: Cleanup, options: NetworkOptions = {
   };
 }
 
-/** What went over relays and exits, summed; two of them tell what one test moved. */
-export interface Tally {
-  relayed: { packets: number; bytes: number };
-  exit: { flows: number; bytes_in: number; bytes_out: number; udp_in: number; udp_out: number };
-  /** By node id. */
-  perNode: Map<string, NodeStatus>;
+/** What relays and exits counted while something ran. */
+export interface Moved<T> {
+  result: T;
+  /** Of all exits together. */
+  exits: Pick<HostStats['exit'], 'bytes_in' | 'bytes_out' | 'udp_in' | 'udp_out'> & { flows: number };
+  relays: Map<Node, HostStats['relayed']>;
+  /** The client's path when it was over, first hop first. */
+  path: Node[];
 }
 
-export async function tally(network: Network): Promise<Tally> {
-  const out: Tally = {
-    relayed: { packets: 0, bytes: 0 },
-    exit: { flows: 0, bytes_in: 0, bytes_out: 0, udp_in: 0, udp_out: 0 },
-    perNode: new Map(),
-  };
-  for (const node of [...network.relays, ...network.exits]) {
-    if (!node.process.running) continue;
-    const status = await node.status();
-    out.perNode.set(node.id, status);
-    const { relayed, exit } = status.host;
-    out.relayed.packets += relayed.packets_forward + relayed.packets_backward;
-    out.relayed.bytes += relayed.bytes_forward + relayed.bytes_backward;
-    out.exit.flows += exit.flows_total;
-    out.exit.bytes_in += exit.bytes_in;
-    out.exit.bytes_out += exit.bytes_out;
-    out.exit.udp_in += exit.udp_in;
-    out.exit.udp_out += exit.udp_out;
+async function counts(network: Network): Promise<Map<Node, HostStats>> {
+  const running = [...network.relays, ...network.exits].filter((node) => node.process.running);
+  return new Map(await Promise.all(running.map(async (node) => [node, (await node.status()).host] as const)));
+}
+
+/** Runs it and tells what it made relays and exits count. Nodes that died meanwhile count nothing. */
+export async function moved<T>(network: Network, action: () => Promise<T>): Promise<Moved<T>> {
+  const before = await counts(network);
+  const result = await action();
+  const after = await counts(network);
+  const exits = { flows: 0, bytes_in: 0, bytes_out: 0, udp_in: 0, udp_out: 0 };
+  const relays: Moved<T>['relays'] = new Map();
+  for (const [node, now] of after) {
+    const then = before.get(node);
+    if (then === undefined) continue;
+    exits.flows += now.exit.flows_total - then.exit.flows_total;
+    for (const key of ['bytes_in', 'bytes_out', 'udp_in', 'udp_out'] as const)
+      exits[key] += now.exit[key] - then.exit[key];
+    if (!network.relays.includes(node)) continue;
+    relays.set(node, {
+      packets_forward: now.relayed.packets_forward - then.relayed.packets_forward,
+      packets_backward: now.relayed.packets_backward - then.relayed.packets_backward,
+      bytes_forward: now.relayed.bytes_forward - then.relayed.bytes_forward,
+      bytes_backward: now.relayed.bytes_backward - then.relayed.bytes_backward,
+    });
   }
-  return out;
+  const { path } = await network.client.status();
+  return { result, exits, relays, path: path.map((hop) => network.byId(hop.id)) };
 }

@@ -36,6 +36,13 @@ export async function listen(host: string, onSocket: (socket: Socket) => void = 
   };
 }
 
+/** A port on which nothing listens: one that was just given back. */
+export async function closedPort(): Promise<number> {
+  const listener = await listen('127.0.0.1');
+  await listener.close();
+  return listener.port;
+}
+
 export interface UdpEcho {
   host: string;
   port: number;
