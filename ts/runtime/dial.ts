@@ -4,7 +4,7 @@
  * Invariant: one read and one write are under way at most, so backpressure reaches the origin; the lease on the connection is
  * released once, when both directions are over or either broke.
  */
-import { AbortedError, asWayfareError } from '../base/errors.js';
+import { AbortedError, asWayfareError, errorOf } from '../base/errors.js';
 import type { ConnectionId, FlowId, NodeHost } from '../core/host.js';
 import { byteStream } from '../transport/quic.js';
 
@@ -38,10 +38,14 @@ export interface DialTarget {
   port: number;
 }
 
+/** Calls `broken` when the host says that the flow ended before its time; returns the way to stop. */
+export type WatchFlow = (flow: FlowId, broken: (reason: string) => void) => () => void;
+
 export function dialFlow(
   host: NodeHost,
   target: DialTarget,
   lease: () => Promise<Lease>,
+  watch: WatchFlow,
   signal?: AbortSignal,
 ): DialedConnection {
   let flow: FlowId | null = null;
@@ -49,6 +53,7 @@ export function dialFlow(
   let readEnded = false;
   let writeEnded = false;
   let held: Lease | null = null;
+  let unwatch = () => {};
   let resolveClosed!: () => void;
   let rejectClosed!: (error: unknown) => void;
   const closed = new Promise<void>((resolve, reject) => {
@@ -61,6 +66,7 @@ export function dialFlow(
     if (over) return;
     over = true;
     signal?.removeEventListener('abort', onAbort);
+    unwatch();
     held?.release();
     if (error === undefined) resolveClosed();
     else rejectClosed(asWayfareError(error));
@@ -86,6 +92,8 @@ export function dialFlow(
         held.release();
         throw new AbortedError('aborted', 'the dial was aborted', { cause: signal?.reason });
       }
+      // Also where nobody reads or writes, `closed` tells that it is over.
+      unwatch = watch(flow, (reason) => end(errorOf(reason, `the flow broke: ${reason.replaceAll('_', ' ')}`)));
       return { local: opened.local };
     } catch (caught) {
       const error = signal?.aborted

@@ -1,7 +1,10 @@
 /** What a user of `createNode()` relies on, on networks of whole nodes over real sockets. */
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createNode } from '../platform/node.js';
 import { readAll, startNetwork, startOrigin, type TestNetwork } from '../testing/network.js';
 
@@ -198,6 +201,50 @@ describe('when nodes fail', () => {
     await next.opened;
     expect(network.client.path().at(-1)?.id).not.toBe(exit?.id);
     await next.close();
+  });
+
+  test('`closed` tells of a broken flow also when nobody reads', async () => {
+    await using network = await startNetwork(3, 1);
+    await using origin = await startOrigin((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    const flow = network.client.dial({ host: '127.0.0.1', port: origin.port });
+    await flow.opened;
+    await flow.writable.getWriter().write(new Uint8Array([1]));
+    await expect(flow.closed).rejects.toThrow(/broke/);
+  });
+
+  test('a drained node takes nothing new and waits for what runs', async () => {
+    await using network = await startNetwork(3, 1);
+    await using origin = await startOrigin(echo);
+    const flow = network.client.dial({ host: '127.0.0.1', port: origin.port });
+    await flow.opened;
+    let drained = false;
+    const draining = network.client.drain(20_000).then(() => {
+      drained = true;
+    });
+    expect(() => network.client.dial({ host: '127.0.0.1', port: origin.port })).toThrow(/draining/);
+    const writer = flow.writable.getWriter();
+    await writer.write(Buffer.from('still here'));
+    expect((await network.client.status()).draining).toBe(true);
+    expect(drained).toBe(false);
+    await writer.close();
+    expect((await readAll(flow.readable)).toString()).toBe('still here');
+    await draining;
+  });
+
+  test('a node that comes back at another address is taken for what it is now', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'wayfare-'));
+    await using network = await startNetwork(3, 2);
+    const [first] = network.relays;
+    const bootstrap = [{ id: first?.id as string, address: first?.addresses[0] as string }];
+    const make = () => createNode({ roles: ['relay'], listen: ['127.0.0.1:0'], dataDir, bootstrap });
+    const before = await make();
+    await vi.waitFor(async () => expect((await network.client.status()).descriptors).toBe(6));
+    await before.close();
+    await using again = await make();
+    expect(again.id).toBe(before.id);
+    // The client learns the new address: the old one answers nobody.
+    await vi.waitFor(async () => expect((await network.client.ping(again.id)).rtt_us).toBeGreaterThan(0), 10_000);
+    await rm(dataDir, { recursive: true });
   });
 
   test('a closed node says so', async () => {

@@ -11,7 +11,7 @@ import { hasPath } from '../circuit/path.js';
 import { CircuitPool } from '../circuit/pool.js';
 import { Suspicion } from '../circuit/suspicion.js';
 import { Drops } from '../core/drops.js';
-import type { HostEvent, NodeHost } from '../core/host.js';
+import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
 import { delay, every } from '../core/timing.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
@@ -61,6 +61,8 @@ export class WayfareNode extends EventTarget {
   readonly #neighbours: Neighbours;
   readonly #pool: CircuitPool;
   readonly #desk: ProxyDesk;
+  /** Who wants to know when a dialled flow breaks. */
+  readonly #flows = new Map<FlowId, (reason: string) => void>();
   readonly #started_ms: number;
   readonly #stops: (() => void)[] = [];
   #descriptor: Descriptor | null = null;
@@ -128,6 +130,7 @@ export class WayfareNode extends EventTarget {
         this.#neighbours.handle(event);
         this.#pool.handle(event);
         this.#desk.handle(event);
+        if (event.type === 'flow_closed' && event.reason !== 'done') this.#flows.get(event.flow)?.(event.reason);
       }
     });
   }
@@ -189,7 +192,11 @@ export class WayfareNode extends EventTarget {
       throw new UsageError('argument_invalid', `dial needs a port from 1 to 65535, not ${target.port}`);
     if (this.#draining) throw new AbortedError('draining', 'the node is draining and takes no new flows');
     const key = options.isolation === undefined ? undefined : `key:${options.isolation}`;
-    return dialFlow(this.#host, target, () => this.#lease(key), options.signal);
+    const watch = (flow: FlowId, broken: (reason: string) => void) => {
+      this.#flows.set(flow, broken);
+      return () => void this.#flows.delete(flow);
+    };
+    return dialFlow(this.#host, target, () => this.#lease(key), watch, options.signal);
   }
 
   /** The right to open a flow on a connection of this isolation key. */
