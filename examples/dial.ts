@@ -55,7 +55,9 @@ async function ownNetwork() {
     closers.push(() => made.close());
     if (bootstrap.length === 0) bootstrap.push({ id: made.id, address: made.addresses[0] ?? '' });
   }
-  const origin = createServer((incoming, response) => response.end(`You came from port ${incoming.socket.remotePort}.\n`));
+  const origin = createServer((incoming, response) =>
+    response.end(`You came from port ${incoming.socket.remotePort}.\n`),
+  );
   await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
   closers.push(() => origin.close());
   const { port } = origin.address() as AddressInfo;

@@ -125,8 +125,3 @@ export class Builder {
     }
   }
 }
-
-/** The host's own choice where every hop takes it; ChaCha20-Poly1305, which all must speak, where one does not. */
-function suiteFor(path: Descriptor[]): 'chacha20poly1305' | undefined {
-  return path.every((d) => d.suites.includes('aes128gcm')) ? undefined : 'chacha20poly1305';
-}

@@ -61,7 +61,9 @@ describe('a path', () => {
     expect(choosePath({ ...request, suspicion: () => 1 }, random)).toHaveLength(3);
     // One good relay and one that must be taken: neither place is the other's for ever.
     const five = relays.slice(0, 5).map((n) => n.id);
-    const goodFirst = Array.from({ length: 200 }, () => ids(choosePath({ ...request, suspicion: against(five) }, random)));
+    const goodFirst = Array.from({ length: 200 }, () =>
+      ids(choosePath({ ...request, suspicion: against(five) }, random)),
+    );
     expect(goodFirst.every((path) => path.includes(relays[5]?.id as string))).toBe(true);
     const count = goodFirst.filter((path) => path[0] === relays[5]?.id).length;
     expect(count).toBeGreaterThan(50);
@@ -71,11 +73,19 @@ describe('a path', () => {
   it('never passes this node, nor one without a valid key, nor one that does not relay', () => {
     const self = node('self');
     const expired = { ...node('expired'), onionKeys: [{ key: new Uint8Array(1216), from_s: 0, until_s: NOW_S - 1 }] };
-    const early = { ...node('early'), onionKeys: [{ key: new Uint8Array(1216), from_s: NOW_S + 1, until_s: NOW_S + 9 }] };
+    const early = {
+      ...node('early'),
+      onionKeys: [{ key: new Uint8Array(1216), from_s: NOW_S + 1, until_s: NOW_S + 9 }],
+    };
     const few = [self, expired, early, node('client', { client: true }), ...relays.slice(0, 2), ...exits];
     for (let i = 0; i < 50; i++) {
       const path = ids(choosePath({ ...request, descriptors: few }, seeded(i)));
-      expect(path.slice(0, 2).sort()).toEqual(relays.slice(0, 2).map((n) => n.id).sort());
+      expect(path.slice(0, 2).sort()).toEqual(
+        relays
+          .slice(0, 2)
+          .map((n) => n.id)
+          .sort(),
+      );
     }
   });
 
@@ -91,7 +101,9 @@ describe('a path', () => {
     expect(choosePath({ ...request, descriptors: [relays[0] as never, both] }, seeded(1))).toBeNull();
     // With the other exit there is one: `both` must then relay.
     for (let i = 0; i < 20; i++) {
-      const path = ids(choosePath({ ...request, descriptors: [relays[0] as never, both, exits[0] as never] }, seeded(i)));
+      const path = ids(
+        choosePath({ ...request, descriptors: [relays[0] as never, both, exits[0] as never] }, seeded(i)),
+      );
       expect(path.at(-1)).toBe(exits[0]?.id);
     }
   });

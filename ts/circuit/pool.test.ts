@@ -105,7 +105,12 @@ describe('the pool of circuits', () => {
     const others = relays.filter((relay) => !before.includes(relay.id));
     mute.add(before[0] as string);
     mute.add(others[0]?.id as string);
-    pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: route.circuit.id, silent_ms: 1900 });
+    pool.handle({
+      type: 'connection_stalled',
+      connection: route.connection,
+      circuit: route.circuit.id,
+      silent_ms: 1900,
+    });
     await clock.pass(3_000);
     expect(moves).toHaveLength(1);
     expect(route.circuit.path.some((id) => mute.has(id))).toBe(false);
@@ -116,7 +121,12 @@ describe('the pool of circuits', () => {
     const route = await pool.route();
     pool.hold(route);
     const stall = () =>
-      pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: route.circuit.id, silent_ms: 1900 });
+      pool.handle({
+        type: 'connection_stalled',
+        connection: route.connection,
+        circuit: route.circuit.id,
+        silent_ms: 1900,
+      });
     for (const relay of relays) dead.add(relay.id);
     stall();
     await clock.pass(5_000);

@@ -135,9 +135,11 @@ export class CircuitPool {
         return;
       }
       case 'circuit_down':
-        return this.#replaceCircuit(event.circuit, event.reason, true);
+        this.#replaceCircuit(event.circuit, event.reason, true);
+        return;
       case 'circuit_worn':
-        return this.#replaceCircuit(event.circuit, 'worn', false);
+        this.#replaceCircuit(event.circuit, 'worn', false);
+        return;
       case 'connection_down': {
         const route = this.#routes.get(event.connection);
         if (route !== undefined) this.#lose(route);

@@ -103,14 +103,16 @@ describe('a descriptor', () => {
 
   it('is never thrown about, whatever the bytes are', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 9000 }), (bytes) => typeof read(bytes) === 'string'));
-    fc.assert(fc.property(fc.anything(), (value) => {
-      let body: Uint8Array;
-      try {
-        body = encode(value);
-      } catch {
-        return;
-      }
-      if (body.length <= 4096) expect(read(seal(core, seed, body))).toBe('descriptor_malformed');
-    }));
+    fc.assert(
+      fc.property(fc.anything(), (value) => {
+        let body: Uint8Array;
+        try {
+          body = encode(value);
+        } catch {
+          return;
+        }
+        if (body.length <= 4096) expect(read(seal(core, seed, body))).toBe('descriptor_malformed');
+      }),
+    );
   });
 });

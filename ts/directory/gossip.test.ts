@@ -10,10 +10,10 @@ import { NOW_S, node } from '../testing/descriptors.js';
 import { quiet } from '../testing/log.js';
 import { seeded } from '../testing/seeded.js';
 import { frame } from '../transport/frames.js';
-import { memoryPair, type MemorySession } from '../transport/memory.js';
+import { type MemorySession, memoryPair } from '../transport/memory.js';
 import { signDescriptor } from './descriptor.js';
 import { GossipDirectory } from './gossip.js';
-import { MESSAGE_BYTES_MAX, decodeMessage, encodeMessage } from './messages.js';
+import { decodeMessage, encodeMessage, MESSAGE_BYTES_MAX } from './messages.js';
 import { EDITION_BURST, EDITION_REFILL_MS } from './table.js';
 
 const core = nativeCore();
@@ -34,7 +34,11 @@ function world(count: number, entriesMax?: number) {
   const nodes = Array.from({ length: count }, (_, i) => {
     const drops = new Drops();
     const more = entriesMax === undefined ? {} : { entriesMax };
-    return { id: identity(i).id, drops, directory: new GossipDirectory({ core, clock, random: seeded(i), log: quiet, drops, ...more }) };
+    return {
+      id: identity(i).id,
+      drops,
+      directory: new GossipDirectory({ core, clock, random: seeded(i), log: quiet, drops, ...more }),
+    };
   });
   const join = async (a: number, b: number): Promise<MemorySession> => {
     const [here, there] = memoryPair();
@@ -45,7 +49,11 @@ function world(count: number, entriesMax?: number) {
     if (value !== undefined) void nodes[b]?.directory.attach(nodes[a]?.id as string, value);
     return here;
   };
-  const known = (i: number) => nodes[i]?.directory.descriptors().map((d) => d.id).sort();
+  const known = (i: number) =>
+    nodes[i]?.directory
+      .descriptors()
+      .map((d) => d.id)
+      .sort();
   return { clock, nodes, join, known };
 }
 
@@ -96,12 +104,22 @@ describe('gossip', () => {
     void directory.attach('ab'.repeat(32), (await incoming).value as never);
     const forged = record(1);
     forged[0] = (forged[0] as number) ^ 1;
-    const bad = [forged, record(2, { time_s: NOW_S - 7200, expires_s: NOW_S - 1 }), new Uint8Array(100), new Uint8Array(8193)];
+    const bad = [
+      forged,
+      record(2, { time_s: NOW_S - 7200, expires_s: NOW_S - 1 }),
+      new Uint8Array(100),
+      new Uint8Array(8193),
+    ];
     const writer = writable.getWriter();
     await writer.write(frame(encodeMessage({ type: 'records', records: [...bad, record(3, { seq: 9 })] })));
     await writer.write(frame(encodeMessage({ type: 'records', records: [record(3, { seq: 8 }), record(4)] })));
     await quiesce();
-    expect(directory.descriptors().map((d) => d.id).sort()).toEqual([identity(3).id, identity(4).id].sort());
+    expect(
+      directory
+        .descriptors()
+        .map((d) => d.id)
+        .sort(),
+    ).toEqual([identity(3).id, identity(4).id].sort());
     expect(directory.get(identity(3).id)?.seq).toBe(9);
     expect(drops.get('descriptor_forged')).toBe(1);
     expect(drops.get('descriptor_stale')).toBe(2);
@@ -167,7 +185,11 @@ describe('gossip', () => {
       writer.closed.catch(() => {});
       await writer.write(bytes).catch(() => {});
       await attached;
-      await expect((async () => { for await (const _ of readable); })()).rejects.toThrow();
+      await expect(
+        (async () => {
+          for await (const _ of readable);
+        })(),
+      ).rejects.toThrow();
     }
     expect(drops.get('control_malformed')).toBe(nonsense.length);
     directory.publish(record(0));
@@ -179,7 +201,10 @@ describe('gossip', () => {
 describe('a gossip message', () => {
   it('comes back as it was sent, and fits', () => {
     const held = Array.from({ length: 1024 }, (_, i) => ({ id: identity(i % 200).id, seq: 2 ** 40 + i }));
-    for (const message of [{ type: 'digest' as const, last: true, held }, { type: 'records' as const, records: [record(1)] }]) {
+    for (const message of [
+      { type: 'digest' as const, last: true, held },
+      { type: 'records' as const, records: [record(1)] },
+    ]) {
       const bytes = encodeMessage(message);
       expect(bytes.length).toBeLessThanOrEqual(MESSAGE_BYTES_MAX);
       expect(decodeMessage(bytes)).toEqual(message);
@@ -189,10 +214,15 @@ describe('a gossip message', () => {
   it('is refused or read, never thrown about', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 2000 }), (bytes) => void decodeMessage(bytes)));
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.constantFrom('digest', 'records'), fc.boolean(), fc.uint8Array(), fc.array(fc.uint8Array()))), (value) => {
-        const message = decodeMessage(encode(value));
-        if (message !== null) expect(decodeMessage(encodeMessage(message))).toEqual(message);
-      }),
+      fc.property(
+        fc.array(
+          fc.oneof(fc.constantFrom('digest', 'records'), fc.boolean(), fc.uint8Array(), fc.array(fc.uint8Array())),
+        ),
+        (value) => {
+          const message = decodeMessage(encode(value));
+          if (message !== null) expect(decodeMessage(encodeMessage(message))).toEqual(message);
+        },
+      ),
     );
     // Nesting that would exhaust the stack.
     expect(decodeMessage(new Uint8Array(60_000).fill(0x81))).toBeNull();

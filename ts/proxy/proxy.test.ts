@@ -9,11 +9,19 @@ import { checkListener } from './listen.js';
 
 describe('a proxy listener', () => {
   it('on loopback needs no credentials, in any of its spellings', () => {
-    for (const listen of ['127.0.0.1:1080', '127.9.9.9:1', '[::1]:1080']) expect(checkListener({ listen })).toEqual({ listen });
+    for (const listen of ['127.0.0.1:1080', '127.9.9.9:1', '[::1]:1080'])
+      expect(checkListener({ listen })).toEqual({ listen });
   });
 
   it('that others can reach needs credentials, and says so', () => {
-    const open = ['0.0.0.0:1080', '192.0.2.1:1', '[::]:1080', '[::ffff:127.0.0.1]:1', '128.0.0.1:1', '127.0.0.1.example:1'];
+    const open = [
+      '0.0.0.0:1080',
+      '192.0.2.1:1',
+      '[::]:1080',
+      '[::ffff:127.0.0.1]:1',
+      '128.0.0.1:1',
+      '127.0.0.1.example:1',
+    ];
     for (const listen of open) {
       expect(() => checkListener({ listen })).toThrow(/could be used by anybody/);
       expect(() => checkListener({ listen, credentials: { user: 'u', password: '' } })).toThrow(/anybody/);
@@ -64,7 +72,7 @@ describe('the proxy desk', () => {
     ask(2, 'ann');
     ask(3, 'bob');
     expect(pending.map((p) => p.isolation)).toEqual(['', 'user:ann', 'user:bob']);
-    pending.forEach((p, i) => p.resolve(10 + i));
+    for (const [i, p] of pending.entries()) p.resolve(10 + i);
     await settle();
     expect(said).toEqual(['assign 1 10', 'assign 2 11', 'assign 3 12']);
     expect(held.get(10)).toBe(1);

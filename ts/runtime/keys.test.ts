@@ -67,7 +67,8 @@ describe('onion keys', () => {
   it('never number more than two, whatever lies in the store', async () => {
     const { store, clock, random } = world();
     const now_s = Math.floor(clock.now_ms() / 1000);
-    for (const age_s of [10, 20, 30, 40]) await store.write(`onion-${now_s - age_s}.key`, new Uint8Array(32).fill(age_s));
+    for (const age_s of [10, 20, 30, 40])
+      await store.write(`onion-${now_s - age_s}.key`, new Uint8Array(32).fill(age_s));
     await store.write(`onion-${now_s + 10 * ONION_LIFE_S}.key`, new Uint8Array(32));
     const keys = new OnionKeys(store, core, clock, random);
     await keys.refresh();

@@ -23,7 +23,8 @@ test('gossip goes on when the only bootstrap peer is gone', async () => {
     for (const node of others) await vi.waitFor(async () => expect(await linked(node)).not.toContain(entry.id), 10_000);
     // The nodes themselves notice at their next chores.
     await platform.clock.pass(31_000);
-    for (const node of others) await vi.waitFor(async () => expect((await linked(node)).size).toBeGreaterThanOrEqual(2));
+    for (const node of others)
+      await vi.waitFor(async () => expect((await linked(node)).size).toBeGreaterThanOrEqual(2));
     const [b, , d] = others as [WayfareNode, WayfareNode, WayfareNode];
     const late = await add(b);
     await vi.waitFor(() => knows(d, 5));

@@ -127,7 +127,10 @@ describe('neighbours', () => {
   it('refuse a link that speaks less than its peer’s descriptor says: a downgrade', async () => {
     const { neighbours, learn, up, closed, drops } = world({ versionMax: 3 });
     neighbours.start();
-    const [early, late, old] = [node('early'), node('late'), node('old')].map((d) => ({ ...d, versions: { min: 1, max: 3 } }));
+    const [early, late, old] = [node('early'), node('late'), node('old')].map((d) => ({
+      ...d,
+      versions: { min: 1, max: 3 },
+    }));
     if (early === undefined || late === undefined || old === undefined) throw new Error('three nodes');
     learn(early);
     const known = up(early.id, 2);

@@ -120,13 +120,17 @@ export class Neighbours {
   handle(event: HostEvent): void {
     switch (event.type) {
       case 'link_up':
-        return this.#up(event);
+        this.#up(event);
+        return;
       case 'link_down':
-        return this.#down(event.link, event.reason);
+        this.#down(event.link, event.reason);
+        return;
       case 'stream_opened':
-        return this.#links.get(event.link)?.session.takeStream(event.stream);
+        this.#links.get(event.link)?.session.takeStream(event.stream);
+        return;
       case 'datagram':
-        return this.#links.get(event.link)?.session.takeDatagram(fromBase64(event.data));
+        this.#links.get(event.link)?.session.takeDatagram(fromBase64(event.data));
+        return;
       case 'next_hop_wanted':
         this.reach(event.peer).catch(() => this.#parts.host.nextHopUnreachable(event.peer));
         return;

@@ -5,7 +5,7 @@ import { ManualClock, settle } from '../testing/clock.js';
 import { seeded } from '../testing/seeded.js';
 import { memoryPair } from '../transport/memory.js';
 import type { Session } from '../transport/session.js';
-import { answerPings, ping, PING_PROTOCOL } from './ping.js';
+import { answerPings, PING_PROTOCOL, ping } from './ping.js';
 import { openProtocol, Protocols } from './protocols.js';
 
 function served() {

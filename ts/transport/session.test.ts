@@ -18,7 +18,10 @@ function host(seed: number) {
   let current: QuicSession | undefined;
   const take = (events: HostEvent[]) => {
     for (const event of events) {
-      if (event.type === 'link_up') up((current = new QuicSession(native, event.link)));
+      if (event.type === 'link_up') {
+        current = new QuicSession(native, event.link);
+        up(current);
+      }
       if (event.type === 'link_down') current?.end(event.reason);
       if (event.type === 'stream_opened') current?.takeStream(event.stream);
       if (event.type === 'datagram') current?.takeDatagram(Buffer.from(event.data, 'base64'));
