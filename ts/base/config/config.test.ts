@@ -86,6 +86,10 @@ test.each([
     'roles = ["relay"]\nproxy.http = "127.0.0.1:1"',
     'config.toml:2: proxy.http needs the role "client"; add it to roles, or say "off"',
   ],
+  [
+    'roles = ["relay"]',
+    'config.toml:1: a relay that listens on 0.0.0.0:4600 must say where others reach it; set advertise to its public IP:PORT',
+  ],
 ])('%s is refused in one sentence', (text, message) => {
   expect(refusal(text)).toBe(message);
 });
@@ -116,7 +120,12 @@ test('a variable counts over the file, and says so', () => {
 
 test('the commented file parses to the defaults, and with keys set to those', () => {
   expect(parseConfig({ text: renderConfig() }).config).toEqual(parseConfig({ text: '' }).config);
-  const set = { roles: ['relay', 'exit'], bootstrap: [`${ID}@relay.example:4600`], 'exit.deny_ports': [25, 587] };
+  const set = {
+    advertise: ['198.51.100.7:4600'],
+    roles: ['relay', 'exit'],
+    bootstrap: [`${ID}@relay.example:4600`],
+    'exit.deny_ports': [25, 587],
+  };
   const config = parseConfig({ text: renderConfig(set) }).config;
   expect(Object.fromEntries(flatten(config))).toMatchObject(set);
 });

@@ -144,6 +144,14 @@ function crossCheck(config: Config, where: (key: string) => string): void {
       refuse(`proxy.${key}`, `proxy.${key} needs the role "client"; add it to roles, or say "off"`);
     }
   }
+  const serves = config.roles.find((role) => role !== 'client');
+  const unspecified = config.listen.find((address) => /^(?:0\.0\.0\.0|\[[0:]+\]):/.test(address));
+  if (serves !== undefined && unspecified !== undefined && config.advertise.length === 0) {
+    refuse(
+      'roles',
+      `a ${serves} that listens on ${unspecified} must say where others reach it; set advertise to its public IP:PORT`,
+    );
+  }
   for (const address of config.advertise) {
     if (address.endsWith(':0'))
       refuse('advertise', `advertise cannot be "${address}"; valid: an address with its port`);
