@@ -3,19 +3,14 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT, processIo } from './io.js';
+import { tooOld, underNewerNode } from './newer-node.js';
 
-const NODE_MAJOR_MIN = 22;
 /** What is left open after the last word may take this long to end by itself. */
 const LINGER_MS = 2000;
 
 /** Runs one command line; resolves with the exit code. */
 export async function main(argv: string[]): Promise<number> {
-  if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
-    process.stderr.write(
-      `wayfare: Node ${process.versions.node} is older than ${NODE_MAJOR_MIN}: install Node.js 24 from https://nodejs.org, or use \`npm start\`, which brings one\n`,
-    );
-    return EXIT.failed;
-  }
+  if (tooOld(process.versions.node)) return underNewerNode(fileURLToPath(import.meta.url), argv);
   // The reader of our output went away: nothing is left to say to it.
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed),
