@@ -19,6 +19,7 @@ function world(options: { bootstrap?: Descriptor[]; versionMax?: number } = {}) 
   const closed: { link: number; reason: string }[] = [];
   const unreachable: string[] = [];
   const down = new Set<string>();
+  const late = new Set<string>();
   const packets = new Map<number, number>();
   const clock = new ManualClock();
   let next = 1;
@@ -35,7 +36,10 @@ function world(options: { bootstrap?: Descriptor[]; versionMax?: number } = {}) 
     async linkOpen(peer: string, addresses: string[]) {
       dials.push({ peer, at_ms: clock.now_ms(), addresses });
       if (down.has(peer)) throw new WayfareError('timeout', 'no answer');
-      return up(peer);
+      if (!late.has(peer)) return up(peer);
+      // The answer overtakes the event.
+      clock.setTimeout(() => up(peer), 1);
+      return next;
     },
     linkClose: (link: number, reason: string) => void closed.push({ link, reason }),
     nextHopUnreachable: (peer: string) => void unreachable.push(peer),
@@ -68,7 +72,7 @@ function world(options: { bootstrap?: Descriptor[]; versionMax?: number } = {}) 
     known.set(descriptor.id, descriptor);
     for (const listener of listeners) listener(descriptor);
   };
-  return { neighbours, clock, dials, closed, unreachable, down, packets, drops, up, lose, learn };
+  return { neighbours, clock, dials, closed, unreachable, down, late, packets, drops, up, lose, learn };
 }
 
 describe('neighbours', () => {
@@ -101,6 +105,16 @@ describe('neighbours', () => {
     expect(dials).toHaveLength(2);
     expect(neighbours.peers()).toHaveLength(1);
     neighbours.close();
+  });
+
+  it('have a session when a dial is done, also where the host answers before it tells', async () => {
+    const { neighbours, clock, late, learn } = world();
+    const peer = node('relay0');
+    learn(peer);
+    late.add(peer.id);
+    const reached = neighbours.reach(peer.id).then(() => neighbours.session(peer.id));
+    await clock.pass(10);
+    expect(await reached).toBeDefined();
   });
 
   it('dial once for all who want the same peer, and not at all where a link is up', async () => {

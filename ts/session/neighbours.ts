@@ -66,6 +66,8 @@ export class Neighbours {
   readonly #parts: NeighboursParts;
   readonly #links = new Map<LinkId, Neighbour>();
   readonly #dialling = new Map<string, Promise<void>>();
+  /** Who waits for the event of a link that the host has answered for. */
+  readonly #arrivals = new Map<LinkId, () => void>();
   readonly #backoffs = new Map<string, { backoff: Backoff; cancel?: () => void }>();
   readonly #stops: (() => void)[] = [];
   #closed = false;
@@ -153,9 +155,14 @@ export class Neighbours {
       });
     }
     try {
-      await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) =>
+      const link = await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) =>
         host.linkClose(late, 'timeout'),
       );
+      // The answer may overtake the event that brings the session.
+      if (!this.#links.has(link)) {
+        const arrival = new Promise<void>((resolve) => this.#arrivals.set(link, resolve));
+        await within(clock, DIAL_MS, 'dialling', arrival).finally(() => this.#arrivals.delete(link));
+      }
     } catch (cause) {
       throw new NetworkError(
         'peer_unreachable',
@@ -182,6 +189,7 @@ export class Neighbours {
       used_ms: now_ms,
     };
     this.#links.set(event.link, neighbour);
+    this.#arrivals.get(event.link)?.();
     const descriptor = this.#parts.directory.get(event.peer);
     if (descriptor !== undefined && this.#refuseDowngrade(neighbour, descriptor)) return;
     log.debug('link up', { peer: event.peer, incoming: event.incoming });
