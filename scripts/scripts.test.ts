@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { cargoCounts, vitestCounts } from './counts.mjs';
+import { importFaults } from './lint/imports.mjs';
 import { run, which } from './setup/exec.mjs';
 import { compareVersions } from './setup/native.mjs';
 import { majorOf, nodePackage } from './setup/node.mjs';
@@ -98,4 +99,33 @@ test('a missing or old Rust and a missing C compiler are one sentence with the m
 test('a command is found on PATH, or not at all', () => {
   expect(which('node', join(process.execPath, '..'))).toBe(process.execPath);
   expect(which('node', '/nonexistent')).toBeNull();
+});
+
+test('the lint names an import up the layers, a machine module and a clock below the platform', () => {
+  const root = mkdtempSync(join(tmpdir(), 'wayfare-lint-'));
+  try {
+    for (const folder of ['base', 'session', 'cli']) mkdirSync(join(root, folder));
+    writeFileSync(
+      join(root, 'base', 'good.ts'),
+      '// Date.now() in a comment\nexport const after = (c: Clock) => c.setTimeout(() => {}, 1);\n',
+    );
+    writeFileSync(
+      join(root, 'cli', 'good.ts'),
+      "import { a } from '../base/good.js';\nimport { readFileSync } from 'node:fs';\nDate.now();\n",
+    );
+    expect(importFaults(root)).toEqual([]);
+    writeFileSync(join(root, 'base', 'up.ts'), "import { b } from '../cli/good.js';\n");
+    writeFileSync(
+      join(root, 'session', 'clock.ts'),
+      "import { connect } from 'node:net';\nsetTimeout(() => {}, Date.now());\n",
+    );
+    expect(importFaults(root).map((fault) => fault.replace(/^\S+\/(\w+\/\w+\.ts)/, '$1'))).toEqual([
+      'base/up.ts imports ts/cli, which is not below it',
+      'session/clock.ts calls setTimeout: take Clock or Random of ts/base/ports.ts',
+      'session/clock.ts calls Date.now: take Clock or Random of ts/base/ports.ts',
+      'session/clock.ts imports node:net: take a port of ts/base instead',
+    ]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

@@ -20,6 +20,11 @@ const TOGETHER = new Set(['core base', 'base core']);
 // Machine-specific modules belong to the platform and to what talks to people.
 const MACHINE = new Set(['platform', 'admin', 'demo', 'cli']);
 
+// Time and chance are handed in below the platform (the ports Clock and Random).
+const AMBIENT =
+  /(?<![\w.])(?:Date\.now|performance\.now|Math\.random|crypto\.getRandomValues|setTimeout|setInterval)\(|new Date\(\)/g;
+const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*$/gm;
+
 function files(folder) {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
@@ -38,7 +43,14 @@ export function importFaults(root = at('ts')) {
       faults.push(`ts/${here} is in no layer: add it to scripts/lint/imports.mjs`);
       continue;
     }
-    for (const [, from] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?'([^']+)'/g)) {
+    const text = readFileSync(file, 'utf8');
+    if (!MACHINE.has(here) && !file.endsWith(join('base', 'ports.ts'))) {
+      for (const [call] of text.replace(COMMENT, '').matchAll(AMBIENT))
+        faults.push(
+          `${relative(at('.'), file)} calls ${call.replace('(', '')}: take Clock or Random of ts/base/ports.ts`,
+        );
+    }
+    for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)) {
       const name = relative(at('.'), file);
       if (from.startsWith('node:') && !MACHINE.has(here) && !isConfig(file, root))
         faults.push(`${name} imports ${from}: take a port of ts/base instead`);
