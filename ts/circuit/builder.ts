@@ -64,8 +64,15 @@ export class Builder {
 
   /** The first of `width` circuits that comes up; the others are closed. */
   async race(width: number, exit: string): Promise<Circuit> {
-    const paths = Array.from({ length: width }, () => this.#choose(exit));
-    // Nodes drawn twice are left, but the same path twice would only cost.
+    // Each path avoids the relays of those before it: where few relays are left, two paths over the same dead one lose
+    // the whole race.
+    const drawn = new Map<string, number>();
+    const paths = Array.from({ length: width }, () => {
+      const path = this.#choose(exit, (id) => drawn.get(id) ?? 0);
+      for (const { id } of path) drawn.set(id, (drawn.get(id) ?? 0) + 1);
+      return path;
+    });
+    // The same path twice would only cost.
     const distinct = [...new Map(paths.map((path) => [path.map((d) => d.id).join(), path])).values()];
     const attempts = distinct.map((path) => this.#along(path));
     const winner = await Promise.any(attempts).catch((errors: AggregateError) => {
@@ -82,7 +89,7 @@ export class Builder {
     return winner;
   }
 
-  #choose(exit: string | undefined): Descriptor[] {
+  #choose(exit: string | undefined, drawn: (id: string) => number = () => 0): Descriptor[] {
     const { self, hops, clock, random, suspicion } = this.#parts;
     const path = choosePath(
       {
@@ -91,7 +98,7 @@ export class Builder {
         hops,
         exit,
         now_s: clock.now_ms() / 1000,
-        suspicion: (id) => suspicion.of(id),
+        suspicion: (id) => suspicion.of(id) + drawn(id),
       },
       random,
     );

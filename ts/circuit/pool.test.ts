@@ -10,8 +10,8 @@ import { CircuitPool, POOL_DEFAULTS, REPLACE_MS_MAX } from './pool.js';
 import { Suspicion } from './suspicion.js';
 
 /** What a host is asked to do, with circuits that stand unless a dead node is on them. */
-function world() {
-  const relays = Array.from({ length: 6 }, (_, i) => node(`relay${i}`));
+function world({ relayCount = 6, seed = 7 } = {}) {
+  const relays = Array.from({ length: relayCount }, (_, i) => node(`relay${i}`));
   const exits = Array.from({ length: 2 }, (_, i) => node(`exit${i}`, { exit: true }));
   /** Refuse at once; say nothing at all. */
   const dead = new Set<string>();
@@ -46,7 +46,7 @@ function world() {
     descriptors: () => [...relays, ...exits],
     link: async () => {},
     clock,
-    random: seeded(7),
+    random: seeded(seed),
     log: quiet,
     suspicion,
     self: node('self').id,
@@ -114,6 +114,23 @@ describe('the pool of circuits', () => {
     await clock.pass(3_000);
     expect(moves).toHaveLength(1);
     expect(route.circuit.path.some((id) => mute.has(id))).toBe(false);
+  });
+
+  it('finds the way past a dead relay in one race even where a path needs one of the old ones', async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const { pool, moves, mute, clock } = world({ relayCount: 3, seed });
+      const route = await pool.route();
+      pool.hold(route);
+      await settle();
+      const victim = route.circuit.path[seed % 2] as string;
+      mute.add(victim);
+      const { connection, circuit } = route;
+      pool.handle({ type: 'connection_stalled', connection, circuit: circuit.id, silent_ms: 1900 });
+      await clock.pass(100);
+      expect(moves, `seed ${seed}`).toHaveLength(1);
+      expect(route.circuit.path).not.toContain(victim);
+      pool.close();
+    }
   });
 
   it('keeps trying while the exit cannot be reached, and ends the streams in the end', async () => {
