@@ -18,10 +18,11 @@ export class Child {
   #stdout: Buffer[] = [];
   #stderr = '';
 
-  constructor(command: string, args: string[], options: SpawnOptions = {}) {
+  /** Standard output is kept, or handed to `onStdout` as it comes. */
+  constructor(command: string, args: string[], options: SpawnOptions = {}, onStdout?: (bytes: Buffer) => void) {
     this.#process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     const { stdout, stderr } = this.#process;
-    stdout?.on('data', (bytes: Buffer) => this.#stdout.push(bytes));
+    stdout?.on('data', onStdout ?? ((bytes: Buffer) => this.#stdout.push(bytes)));
     stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
     });
