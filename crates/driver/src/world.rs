@@ -40,6 +40,9 @@ const LINKS_MAX: usize = 8192;
 /// Receives per socket and turn; with 32 buffers each, enough to empty a burst without starving the pumps.
 const RECEIVES_PER_TURN: usize = 4;
 
+/// Datagrams taken in before what they led to is sent.
+const PORTION: usize = 256;
+
 /// Something the engine asked for that needs a task of its own.
 pub(crate) enum Job {
     Dial { flow: u32, host: String, port: u16 },
@@ -241,12 +244,17 @@ impl World {
                     break;
                 }
                 let mut batch = std::mem::take(&mut self.arrived);
-                for d in batch.drain(..) {
-                    self.quic.handle_datagram(now, d.remote, d.local_ip, d.ecn, d.data);
+                let mut left = batch.drain(..);
+                // In portions, so that what is forwarded leaves before a link's queue is full, and the cache as well.
+                while left.len() > 0 {
+                    for d in left.by_ref().take(PORTION) {
+                        self.quic.handle_datagram(now, d.remote, d.local_ip, d.ecn, d.data);
+                    }
+                    self.settle(now);
+                    self.flush(now);
                 }
+                drop(left);
                 self.arrived = batch;
-                self.settle(now);
-                self.flush(now);
                 now = Instant::now();
                 more |= receive + 1 == RECEIVES_PER_TURN;
             }

@@ -73,7 +73,10 @@ impl Inner {
     pub fn new(identity: &Identity, config: &EngineConfig, random: &mut dyn Random) -> Result<Self, String> {
         let windows = InnerWindows {
             stream_bytes: config.limits.window_bytes_max,
-            connection_bytes: config.limits.window_bytes_max.saturating_mul(2),
+            // Above the quota of readers who do not read: they are to be dropped before they hold up the others.
+            connection_bytes: u32::try_from(config.limits.reader_bytes)
+                .unwrap_or(u32::MAX)
+                .saturating_add(config.limits.window_bytes_max.saturating_mul(2)),
         };
         let host = |server, random: &mut dyn Random| {
             let mut endpoint = EndpointConfig::default();
