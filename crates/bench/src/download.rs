@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wayfare_testkit::Impairment;
 
@@ -17,6 +18,8 @@ const ROUNDS: usize = 5;
 const WARM: Duration = Duration::from_millis(500);
 const FAST: Duration = Duration::from_millis(1_000);
 const SLOW: Duration = Duration::from_secs(10);
+/// Transfers of each kind side by side, each on its own connection: when the first loss strikes one is chance.
+const AT_ONCE: usize = 6;
 /// Connections of the short kind, and how many at a time.
 const SHORT: usize = 1_000;
 const AT_A_TIME: usize = 16;
@@ -72,6 +75,14 @@ pub async fn fast() -> Result<Value, Fault> {
     Ok(json!({ "rounds": rounds }))
 }
 
+async fn sum(mut transfers: JoinSet<Result<u64, Fault>>) -> Result<u64, Fault> {
+    let mut total = 0;
+    while let Some(bytes) = transfers.join_next().await {
+        total += bytes.map_err(text)??;
+    }
+    Ok(total)
+}
+
 /// Goodput over one impaired link, beside plain quinn over the same impairment at the same time.
 async fn impaired(rtt_ms: u64, loss: f64, server: (SocketAddr, wayfare_types::NodeId)) -> Result<Value, Fault> {
     // The figures are totals: each way takes its half of both.
@@ -85,14 +96,19 @@ async fn impaired(rtt_ms: u64, loss: f64, server: (SocketAddr, wayfare_types::No
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
         let path = Running::start(server.0, one_way, 100 + round as u64)?;
-        network.connect().await?;
-        let ours = async {
-            let mut stream = socks::connect(network.socks, origin).await.map_err(text)?;
-            let mut buffer = vec![0; 1 << 16];
-            read_until(&mut stream, &mut buffer, Instant::now() + SLOW).await
-        };
-        let (floor, ours) = tokio::join!(quic::download(path.address, server.1, SLOW), ours);
+        let mut streams = Vec::new();
+        for _ in 0..AT_ONCE {
+            network.connect().await?;
+            streams.push(socks::connect(network.socks, origin).await.map_err(text)?);
+        }
+        let end = Instant::now() + SLOW;
+        let (mut floors, mut ours) = (JoinSet::new(), JoinSet::new());
+        for mut stream in streams {
+            ours.spawn(async move { read_until(&mut stream, &mut vec![0; 1 << 16], end).await });
+            floors.spawn(quic::download(path.address, server.1, SLOW));
+        }
         let mbit_per_s = |bytes: u64| bytes as f64 * 8e-6 / SLOW.as_secs_f64();
+        let (floor, ours) = tokio::join!(sum(floors), sum(ours));
         rounds.push(json!({ "quinn_mbit_per_s": mbit_per_s(floor?), "mbit_per_s": mbit_per_s(ours?) }));
     }
     Ok(json!({ "rtt_ms": rtt_ms, "loss": loss, "rounds": rounds }))
@@ -144,7 +160,7 @@ pub async fn short() -> Result<Value, Fault> {
 
 async fn short_connections(proxy: SocketAddr, origin: SocketAddr) -> Result<Value, Fault> {
     let start = Instant::now();
-    let mut workers = tokio::task::JoinSet::new();
+    let mut workers = JoinSet::new();
     for worker in 0..AT_A_TIME {
         workers.spawn(async move {
             let mut took_us = Vec::new();

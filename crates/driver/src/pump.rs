@@ -23,6 +23,9 @@ use crate::world::Shared;
 
 /// The most one read takes off a socket, and the most a flow is read ahead of its socket.
 const READ: usize = 64 << 10;
+/// What the kernel may hold of a stream and has not sent.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NOT_SENT: u32 = 64 << 10;
 /// Pieces up to this size are copied.
 const COPY_UP_TO: usize = 8 << 10;
 /// Pieces handed to one system call.
@@ -57,6 +60,7 @@ pub(crate) struct Pump<'a> {
 impl Pump<'_> {
     /// Runs until both directions have ended, or either broke. `early` was read from the socket before.
     pub async fn run(&self, early: Bytes, mut body: Body) -> Result<(), Reason> {
+        hold_little(self.tcp);
         let both = async { tokio::try_join!(self.up(early, &mut body), self.down()) };
         let ended = tokio::select! {
             ended = both => ended.map(|_| ()),
@@ -150,6 +154,15 @@ impl Pump<'_> {
         let _ = SockRef::from(self.tcp).shutdown(Shutdown::Write);
         Ok(())
     }
+}
+
+/// Keeps the kernel from taking what it cannot send yet: megabytes of that would look like a reader that reads, and its
+/// window would grow. Without such an option the window grows, and the quota of all windows is what bounds it.
+fn hold_little(tcp: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = SockRef::from(tcp).set_tcp_notsent_lowat(NOT_SENT);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = tcp;
 }
 
 /// One read; empty at the end of the stream.

@@ -70,6 +70,8 @@ pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> Transpo
         .min_mtu(mtu)
         .mtu_discovery_config(None)
         .packet_threshold(16)
-        .ack_frequency_config(Some(thin_acknowledgements(24, 20)));
+        // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
+        // millisecond of delay is one more of round trip to congestion control.
+        .ack_frequency_config(Some(thin_acknowledgements(24, 4)));
     t
 }
