@@ -313,3 +313,34 @@ async fn a_relay_that_stops_forwarding_breaks_the_path_and_counts() {
     assert_eq!((connection, circuit), (chain.connection, chain.circuit));
     assert!(chain.relays[1].drops("forwarding_stopped").await > 0);
 }
+
+#[tokio::test]
+async fn readers_that_do_not_read_hold_up_nobody_else() {
+    let chain = Chain::start().await;
+    let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = origin.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let body: &'static [u8] = pattern(1 << 20, 5).leak();
+        loop {
+            let (mut tcp, _) = origin.accept().await.unwrap();
+            tokio::spawn(async move { tcp.write_all(body).await });
+        }
+    });
+    // Together they want more than one connection's window was before it was set above the readers' quota.
+    let mut held = Vec::new();
+    for _ in 0..280 {
+        let (tcp, code, _) = socks(chain.socks, 1, "127.0.0.1", port).await;
+        assert_eq!(code, 0);
+        socket2::SockRef::from(&tcp).set_recv_buffer_size(4096).unwrap();
+        held.push(tcp);
+    }
+    let (mut reader, code, _) = socks(chain.socks, 1, "127.0.0.1", port).await;
+    assert_eq!(code, 0);
+    let mut got = vec![0; 1 << 20];
+    soon(reader.read_exact(&mut got)).await.unwrap();
+    assert!(got == pattern(1 << 20, 5));
+    let stats = chain.client.stats().await;
+    assert!(stats.reader_bytes <= 280 * (256 << 10), "{} bytes", stats.reader_bytes);
+    assert_eq!(stats.client.flows_open, 281);
+    serving.abort();
+}
