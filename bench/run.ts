@@ -8,9 +8,10 @@ import { crossing } from './crossing.js';
 import { machine } from './machine.js';
 import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
+import { processes } from './processes.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
 
-const measurements: Measurement[] = [packets, crossing, ...wholeNodes];
+const measurements: Measurement[] = [packets, crossing, ...wholeNodes, processes];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

@@ -11,18 +11,20 @@ mod quic;
 mod socket;
 mod socks;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use load::Fault;
 
-const USAGE: &str = "usage: wayfare-bench MEASUREMENT
+const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
-  hop       CPU time per packet of a relay against that of a bare quinn datagram hop
-  memory    bytes that an idle circuit holds at a relay
-  download  Gbit/s over three hops through SOCKS5, and each role's CPU time per byte, beside plain quinn
-  impaired  goodput over three hops with delay and loss on one link, beside plain quinn over the same
-  short     time to first byte cold and warm, and a thousand short connections
-  stalled   what readers that never read hold";
+  hop              CPU time per packet of a relay against that of a bare quinn datagram hop
+  memory           bytes that an idle circuit holds at a relay
+  impaired         goodput over three hops with delay and loss on one link, beside plain quinn over the same
+  cold             time to first byte without a circuit
+  stalled          what readers that never read hold
+  download ADDRESS Gbit/s through a proxy, beside plain quinn
+  short ADDRESS    time to first byte through a proxy, and a thousand short connections";
 
 /// What the kernel says this process occupies.
 fn resident_bytes() -> Result<u64, Fault> {
@@ -31,23 +33,26 @@ fn resident_bytes() -> Result<u64, Fault> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-async fn measure(name: &str) -> Result<String, Fault> {
-    let figures = match name {
-        "hop" => hop::run().await?,
-        "memory" => memory::run()?,
-        "download" => download::fast().await?,
-        "impaired" => download::slow().await?,
-        "short" => download::short().await?,
-        "stalled" => download::stalled().await?,
+async fn measure(name: &str, proxy: Option<SocketAddr>) -> Result<String, Fault> {
+    let figures = match (name, proxy) {
+        ("hop", None) => hop::run().await?,
+        ("memory", None) => memory::run()?,
+        ("impaired", None) => download::slow().await?,
+        ("cold", None) => download::cold().await?,
+        ("stalled", None) => download::stalled().await?,
+        ("download", Some(proxy)) => download::fast(proxy).await?,
+        ("short", Some(proxy)) => download::short(proxy).await?,
         _ => return Err(USAGE.into()),
     };
     Ok(figures.to_string())
 }
 
 fn main() -> ExitCode {
-    let name = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let proxy = arguments.next().and_then(|a| a.parse().ok());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime.map_err(|e| e.to_string()).and_then(|r| r.block_on(measure(&name)));
+    let result = runtime.map_err(|e| e.to_string()).and_then(|r| r.block_on(measure(&name, proxy)));
     match result {
         Ok(figures) => {
             println!("{figures}");
