@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Standard output of a program that must end well; its standard error is ours. */
+/** Standard output of a program that must end well; its standard error is ours, unless it is to be ignored. */
 export function output(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', stderr] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -27,16 +27,19 @@ export function output(
 interface Message {
   reason: string;
   executable?: string | null;
+  target?: { name: string };
 }
 
-/** Path of the executable that cargo builds with these arguments. */
-async function build(args: readonly string[]): Promise<string> {
+/** Path of the target's executable, built by cargo with these arguments. */
+async function build(target: string, ...args: readonly string[]): Promise<string> {
   const text = await output('cargo', [...args, '--quiet', '-p', 'wayfare-bench', '--message-format', 'json']);
   const messages = text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Message] : []));
-  const built = messages.findLast((m) => m.reason === 'compiler-artifact' && m.executable != null)?.executable;
+  const built = messages.findLast(
+    (m) => m.reason === 'compiler-artifact' && m.executable != null && m.target?.name === target,
+  )?.executable;
   if (built == null) throw new Error(`cargo ${args.join(' ')} built nothing to run`);
   return built;
 }
 
-export const measurements = () => build(['build', '--release', '--bin', 'wayfare-bench']);
-export const packetBench = () => build(['bench', '--no-run', '--bench', 'packets']);
+export const measurements = () => build('wayfare-bench', 'build', '--release', '--bin', 'wayfare-bench');
+export const packetBench = () => build('packets', 'bench', '--no-run', '--bench', 'packets');

@@ -23,7 +23,8 @@ export const packets: Measurement = {
   async run() {
     const home = await mkdtemp(join(tmpdir(), 'wayfare-bench-'));
     try {
-      await output(await packetBench(), ['--bench', '--quiet'], { ...process.env, CRITERION_HOME: home });
+      const env = { ...process.env, CRITERION_HOME: home };
+      await output(await packetBench(), ['--bench', '--quiet'], env, 'ignore');
       const rows: Row[] = [];
       const rounds: Record<string, { ours_ns: number[]; floor_ns: number[] }> = {};
       for (const group of (await readdir(home)).filter((name) => name.includes('_')).sort()) {

@@ -21,7 +21,7 @@ fn main() {
     let mut criterion = Criterion::default()
         .with_measurement(Cpu)
         .without_plots()
-        .nresamples(1_000)
+        .nresamples(1_001)
         .warm_up_time(Duration::from_millis(20))
         .measurement_time(Duration::from_millis(100))
         .sample_size(20)
