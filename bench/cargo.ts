@@ -9,6 +9,7 @@ export function output(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  stderr: 'inherit' | 'ignore' = 'inherit',
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', stderr] });
