@@ -36,7 +36,9 @@ impl Failure {
     /// From binding `address`.
     pub(crate) fn bind(address: &str, error: &std::io::Error) -> Self {
         let code = match error.kind() {
-            ErrorKind::AddrInUse => "address_in_use",
+            ErrorKind::AddrInUse => {
+                return Self::new("address_in_use", format!("{address} is taken by another program"));
+            }
             ErrorKind::AddrNotAvailable => "address_unavailable",
             ErrorKind::PermissionDenied => "permission_denied",
             _ => Self::SYSTEM,

@@ -4,9 +4,10 @@
 //! `FILE.old`, and the one before is forgotten. Set-ups are accepted for a few minutes around their stamp, so a record
 //! that has been replaced twice can no longer matter.
 //!
-//! Invariant: a record is with the kernel before the answer to its set-up is sent.
+//! Invariant: a record is with the kernel before the answer to its set-up is sent; one node at a time has the file, since two
+//! would not see each other's records.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,12 +23,15 @@ pub struct ReplayFile {
     path: PathBuf,
     file: File,
     rotate_at: Instant,
+    /// The system lets go of it however the process ends.
+    _lock: File,
 }
 
 impl ReplayFile {
     /// Opens or creates the file, and reads what the last run left: `None` where there was no file, which means that
     /// what it knew is lost.
     pub fn open(path: &Path, now: Instant) -> io::Result<(Self, Option<Vec<u8>>)> {
+        let lock = lock(path)?;
         let old = fs::read(Self::old(path)).or_else(none_if_missing)?;
         let current = fs::read(path).or_else(none_if_missing)?;
         let known = path.exists();
@@ -42,7 +46,8 @@ impl ReplayFile {
             bytes
         };
         let records = [whole(old), whole(current)].concat();
-        Ok((Self { path: path.to_owned(), file, rotate_at: now + GENERATION }, known.then_some(records)))
+        let opened = Self { path: path.to_owned(), file, rotate_at: now + GENERATION, _lock: lock };
+        Ok((opened, known.then_some(records)))
     }
 
     /// Appends one record.
@@ -56,9 +61,25 @@ impl ReplayFile {
     }
 
     fn old(path: &Path) -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".old");
-        name.into()
+        beside(path, ".old")
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// A file of its own, since the records' file is replaced while it is held.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = private().create(true).append(true).open(beside(path, ".lock"))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "another running node has this data directory"))
+        }
+        // Where a file system has no locks there is nobody to ask.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
@@ -106,6 +127,18 @@ mod tests {
         for wanted in [1, 2, 3] {
             assert!(records.chunks(RECORD).any(|r| r == [wanted; 20]), "{wanted}");
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn one_node_at_a_time_has_it() {
+        let folder = place("lock");
+        let path = folder.join("setups");
+        let now = Instant::now();
+        let (first, _) = ReplayFile::open(&path, now).unwrap();
+        assert_eq!(ReplayFile::open(&path, now).err().unwrap().kind(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        assert!(ReplayFile::open(&path, now).is_ok());
         fs::remove_dir_all(folder).unwrap();
     }
 

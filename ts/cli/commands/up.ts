@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { startAdmin } from '../../admin/server.js';
 import { loadToken, removeAddress, writeAddress } from '../../admin/token.js';
+import { asWayfareError, SystemError } from '../../base/errors.js';
 import { createNode, type WayfareNode } from '../../platform/node.js';
 import { type Io, printJson } from '../io.js';
 import { createLog } from '../log.js';
@@ -39,13 +40,20 @@ async function startProxies(node: WayfareNode, settings: Settings): Promise<Reco
   return bound;
 }
 
+/** A UDP address that cannot be had is one of `listen`. */
+function nameListen(caught: unknown): never {
+  const error = asWayfareError(caught);
+  if (error.code !== 'address_in_use' && error.code !== 'address_unavailable') throw error;
+  throw new SystemError(error.code, error.message, { cause: caught, hint: 'choose another address with listen' });
+}
+
 async function run(io: Io, flags: Flags): Promise<void> {
   const settings = await loadSettings(io, flags.config);
   const log = createLog(settings.config.log.level);
   const stop = io.stop();
   const undo: Undo[] = [() => stop.dispose()];
   try {
-    const node = await createNode({ ...(await nodeOptions(settings)), log });
+    const node = await createNode({ ...(await nodeOptions(settings)), log }).catch(nameListen);
     undo.push(() => node.close());
     const bound = await startProxies(node, settings);
     let admin: string | null = null;
