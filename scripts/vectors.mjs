@@ -24,7 +24,7 @@ await runScript(async () => {
       const { cases, suites } = core.checkVectors(text);
       process.stdout.write(`${file}: ${cases} cases match byte for byte (${suites.join(', ')})\n`);
     } catch (error) {
-      throw new SetupError(`${file} does not match: ${error.message}`);
+      throw new SetupError(`${file} does not match: ${error.message.replace(/^[a-z_]+: /, '')}`);
     }
   }
   return 0;
