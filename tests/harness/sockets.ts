@@ -73,7 +73,8 @@ export function closeUdp(socket: UdpSocket): Promise<void> {
 /** A TCP connection that is read only as far as asked. */
 export class Wire {
   readonly socket: Socket;
-  #held = Buffer.alloc(0);
+  #held: Buffer[] = [];
+  #heldBytes = 0;
   #ended = false;
   #wake: () => void = () => {};
 
@@ -104,41 +105,37 @@ export class Wire {
 
   /** Exactly `length` bytes; fails when the end comes first. */
   async read(length: number, deadline_ms = 10_000): Promise<Buffer> {
-    await within(
-      `${length} bytes`,
-      deadline_ms,
-      this.#fill(() => this.#held.length >= length),
-    );
-    if (this.#held.length < length) {
-      throw new Error(
-        `the connection ended after ${this.#held.length} of ${length} bytes: ${this.#held.toString('hex')}`,
-      );
+    await within(`${length} bytes`, deadline_ms, this.#fill(length));
+    const all = this.#take();
+    if (all.length < length) {
+      throw new Error(`the connection ended after ${all.length} of ${length} bytes: ${all.toString('hex', 0, 100)}`);
     }
-    const taken = this.#held.subarray(0, length);
-    this.#held = this.#held.subarray(length);
-    return taken;
+    this.#hold(all.subarray(length));
+    return all.subarray(0, length);
   }
 
   /** Everything until the other side ends or resets. */
   async rest(deadline_ms = 10_000): Promise<Buffer> {
-    await within(
-      'the end of the connection',
-      deadline_ms,
-      this.#fill(() => false),
-    );
-    return this.#held;
+    await within('the end of the connection', deadline_ms, this.#fill(Number.POSITIVE_INFINITY));
+    return this.#take();
   }
 
-  async #fill(enough: () => boolean): Promise<void> {
+  #hold(chunk: Buffer): void {
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+  }
+
+  #take(): Buffer {
+    const all = Buffer.concat(this.#held);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return all;
+  }
+
+  async #fill(length: number): Promise<void> {
     for (;;) {
-      for (
-        let chunk = this.socket.read() as Buffer | null;
-        chunk !== null;
-        chunk = this.socket.read() as Buffer | null
-      ) {
-        this.#held = Buffer.concat([this.#held, chunk]);
-      }
-      if (enough() || this.#ended) return;
+      for (let chunk: Buffer | null = this.socket.read(); chunk !== null; chunk = this.socket.read()) this.#hold(chunk);
+      if (this.#heldBytes >= length || this.#ended) return;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
