@@ -93,6 +93,17 @@ test.each([
   expect(out).toBe('');
 });
 
+test('wrong usage is JSON too where that was asked for', async () => {
+  const { code, out } = await run(['status', '--jsno', '--json']);
+  expect(code).toBe(2);
+  expect(JSON.parse(out)).toMatchObject({
+    schema: 'wayfare.error',
+    version: 1,
+    code: 'argument_invalid',
+    message: "unknown option '--jsno'",
+  });
+});
+
 test('config init, check and show work on each other; a mistake is named with its line', async () => {
   expect(await run(['config', 'init', 'a.toml'])).toMatchObject({ code: 0, err: '' });
   expect((await stat(join(folder, 'a.toml'))).mode & 0o777).toBe(0o600);

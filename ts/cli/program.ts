@@ -6,7 +6,7 @@ import { config } from './commands/config.js';
 import { keygen } from './commands/keygen.js';
 import { start } from './commands/start.js';
 import { up } from './commands/up.js';
-import { EXIT, fail, type Io } from './io.js';
+import { EXIT, fail, type Io, printJson } from './io.js';
 import { packageVersion } from './version.js';
 
 function build(io: Io, setCode: (code: number) => void): Command {
@@ -51,7 +51,13 @@ export async function runProgram(argv: string[], io: Io): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return code;
   } catch (caught) {
-    if (caught instanceof CommanderError) return caught.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (caught instanceof CommanderError) {
+      if (caught.exitCode === 0) return EXIT.ok;
+      // Commander has said it to people already.
+      const message = caught.message.replace(/^error: /, '').split('\n')[0]!;
+      if (json) printJson(io, { schema: 'wayfare.error', version: 1, code: 'argument_invalid', message });
+      return EXIT.usage;
+    }
     return fail(io, asWayfareError(caught), json);
   }
 }
