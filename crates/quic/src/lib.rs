@@ -6,13 +6,14 @@
 //!
 //! Invariant: reads no clock and opens no socket. Everything that belongs to a connection goes when it has drained.
 
+mod congestion;
 mod host;
-mod limits;
+
 pub mod tls;
 mod transport;
 
+pub use congestion::{InnerCubic, PassThrough};
 pub use host::{HostConfig, QuicEvent, QuicHost};
-pub use limits::PassThrough;
 pub use quinn_proto::{
     ApplicationClose, ClientConfig, Connection, ConnectionError, ConnectionHandle, Dir, EcnCodepoint, EndpointConfig,
     FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, Side, StreamId, Transmit, TransportConfig,

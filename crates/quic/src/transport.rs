@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quinn_proto::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
-use crate::PassThrough;
+use crate::{InnerCubic, PassThrough};
 
 /// The largest UDP payload that links try: Ethernet's 1,500 bytes less the headers of IPv6 and UDP.
 pub const LINK_MTU_MAX: usize = 1452;
@@ -69,6 +69,7 @@ pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> Transpo
         .initial_mtu(mtu)
         .min_mtu(mtu)
         .mtu_discovery_config(None)
+        .congestion_controller_factory(Arc::new(InnerCubic))
         .packet_threshold(16)
         // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
         // millisecond of delay is one more of round trip to congestion control.

@@ -1,0 +1,89 @@
+//! Who controls congestion where: not links, but what travels on them, end to end.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use quinn_proto::RttEstimator;
+use quinn_proto::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
+
+use crate::{Instant, LINK_MTU_MAX};
+
+/// A link's controller, whose window never moves. Every packet on a link belongs to an inner connection that controls
+/// congestion end to end, and two controllers in a row would each take a share of the same loss (RFC 9298, section 5.3
+/// says the same of proxied QUIC). What bounds a link is its queue: a full one drops.
+#[derive(Clone, Debug)]
+pub struct PassThrough {
+    /// Bytes in flight that a link may have; far above any bandwidth-delay product that a node sees.
+    pub window_bytes: u64,
+}
+
+impl Controller for PassThrough {
+    fn on_congestion_event(&mut self, _: Instant, _: Instant, _: bool, _: u64) {}
+    fn on_mtu_update(&mut self, _: u16) {}
+    fn window(&self) -> u64 {
+        self.window_bytes
+    }
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(self.clone())
+    }
+    fn initial_window(&self) -> u64 {
+        self.window_bytes
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl ControllerFactory for PassThrough {
+    fn build(self: Arc<Self>, _: Instant, _: u16) -> Box<dyn Controller> {
+        Box::new((*self).clone())
+    }
+}
+
+/// An inner connection's factory: CUBIC (RFC 9438) that counts in the segments of the paths below.
+///
+/// CUBIC's window grows by segments, and inner datagrams are smaller than a path's, since every layer takes its part. Left
+/// at that, a circuit would be worth less than any plain connection beside it, by just that part, wherever losses set the
+/// rate. What an inner datagram fills on a link is a whole packet, so a whole packet is what growth is counted in.
+#[derive(Debug, Default)]
+pub struct InnerCubic;
+
+impl ControllerFactory for InnerCubic {
+    fn build(self: Arc<Self>, now: Instant, _: u16) -> Box<dyn Controller> {
+        Box::new(LinkSegments(Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16)))
+    }
+}
+
+/// A controller that is told of no other segment size than a link's.
+struct LinkSegments(Box<dyn Controller>);
+
+impl Controller for LinkSegments {
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
+        self.0.on_sent(now, bytes, last_packet_number);
+    }
+    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
+        self.0.on_ack(now, sent, bytes, app_limited, rtt);
+    }
+    fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest_acked: Option<u64>) {
+        self.0.on_end_acks(now, in_flight, app_limited, largest_acked);
+    }
+    fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, lost_bytes: u64) {
+        self.0.on_congestion_event(now, sent, persistent, lost_bytes);
+    }
+    fn on_mtu_update(&mut self, _: u16) {}
+    fn window(&self) -> u64 {
+        self.0.window()
+    }
+    fn metrics(&self) -> ControllerMetrics {
+        self.0.metrics()
+    }
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(Self(self.0.clone_box()))
+    }
+    fn initial_window(&self) -> u64 {
+        self.0.initial_window()
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self.0.into_any()
+    }
+}
