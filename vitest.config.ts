@@ -11,8 +11,8 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
-          // Whole networks run in single tests; two at a time would measure each other.
-          maxWorkers: 2,
+          // Whole networks run in single tests, some against a clock; two at a time would measure each other.
+          maxWorkers: 1,
         },
       },
       {
