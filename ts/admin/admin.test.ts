@@ -82,7 +82,7 @@ function ask(path: string, headers: Record<string, string> = {}, body?: string):
 const bearer = { authorization: `Bearer ${TOKEN}` };
 const PATHS = ['/livez', '/readyz', '/metrics', '/v1/status', '/v1/peers', '/nowhere'];
 
-// design/03, row 21.
+// docs/threats.md, row 21.
 test.each(PATHS)('%s refuses a foreign Host and a foreign Origin, even with the token', async (path) => {
   for (const host of [
     'evil.example',
@@ -176,7 +176,7 @@ test('a taken port is one sentence that names the key', async () => {
   );
 });
 
-// design/03, row 22.
+// docs/threats.md, row 22.
 test('the token is made once, readable by its owner alone, and a file left open is closed', async () => {
   const file = join(folder, 'data', 'admin-token');
   const token = await loadToken(file);

@@ -1,5 +1,5 @@
 /**
- * Who may ask: design/03, row 21. A page that the owner's browser shows can reach loopback, so every request is held against
+ * Who may ask: docs/threats.md, row 21. A page that the owner's browser shows can reach loopback, so every request is held against
  * three things a page cannot forge together: the Host it was sent to (DNS rebinding), the Origin it came from, the token.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';

@@ -2,7 +2,7 @@
  * The port behind which nodes are found. Gossip implements it now (ts/directory); an overlay replaces it later.
  *
  * Invariant: a `Directory` hands out whole snapshots, held locally. Nothing may ask it a question whose answer needs the
- * network, since a look-up per path reveals the path (design: "Fetching descriptors per path reveals paths").
+ * network, since a look-up per path reveals the path.
  */
 
 /** An onion key with its validity, unix seconds. */

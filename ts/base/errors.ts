@@ -1,7 +1,7 @@
 /**
  * Typed errors: one class per kind, one stable `code` per cause, one sentence that names the mending.
  *
- * Invariant: messages and hints never hold a destination's name or address (design/03, row 22); codes are either a drop
+ * Invariant: messages and hints never hold a destination's name or address (docs/threats.md, row 22); codes are either a drop
  * reason of the core (`reasons()`) or one of `ErrorCode`.
  */
 

@@ -1,6 +1,6 @@
 /**
  * What a log may hold. Fields are let through by name, all others are dropped: a log that cannot hold a destination needs
- * nobody's discipline (design/03, row 22).
+ * nobody's discipline (docs/threats.md, row 22).
  *
  * Invariant: a message is a constant sentence of this code; what varies stands in fields listed here.
  */

@@ -1,6 +1,6 @@
 /**
  * What the outside hands in: time, chance, storage, log. Nothing below the platform roots reaches for them itself, so the
- * same code runs on virtual time with a seed that replays it (design/01, second rule).
+ * same code runs on virtual time with a seed that replays it (ARCHITECTURE.md).
  */
 
 export interface Timer {

@@ -33,7 +33,7 @@ test('a line is JSON with level, time and message; fields that are not listed ar
   expect(new Date(line.time).toISOString()).toBe(line.time);
 });
 
-// design/03, row 22: at the most talkative level, with flows that work and flows that fail.
+// docs/threats.md, row 22: at the most talkative level, with flows that work and flows that fail.
 test('what nodes log holds no destination and no key', async () => {
   const sink = memory();
   const dataDir = await mkdtemp(join(tmpdir(), 'wayfare-log-'));

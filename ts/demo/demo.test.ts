@@ -34,7 +34,7 @@ test('the content arrives over three hops, each counts it, and the origin sees t
   expect(new Set(result.hops.map((hop) => hop.id)).size).toBe(3);
   for (const hop of result.hops) {
     expect(hop.bytes).toBeGreaterThanOrEqual(BYTES);
-    // 1,202 bytes is the payload of a packet at most (design/07).
+    // 1,202 bytes is the payload of a packet at most (docs/decisions/0002-packet.md).
     expect(hop.packets).toBeGreaterThanOrEqual(BYTES / 1202);
   }
   expect(result.sha256).toBe(result.sha256_expected);
