@@ -10,6 +10,12 @@ export interface Ended {
   stderr: string;
 }
 
+/** Those that run: a test run that is cut short takes them along. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export class Child {
   readonly pid: number;
   /** Resolves once the process has ended and its streams are read to the end. */
@@ -21,7 +27,10 @@ export class Child {
   /** Standard output is kept, or handed to `onStdout` as it comes. */
   constructor(command: string, args: string[], options: SpawnOptions = {}, onStdout?: (bytes: Buffer) => void) {
     this.#process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
-    const { stdout, stderr } = this.#process;
+    const child = this.#process;
+    running.add(child);
+    for (const over of ['exit', 'error']) child.once(over, () => running.delete(child));
+    const { stdout, stderr } = child;
     stdout?.on('data', onStdout ?? ((bytes: Buffer) => this.#stdout.push(bytes)));
     stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;

@@ -8,6 +8,7 @@ import { type Network, startNetwork } from '../harness/network.js';
 import { type Origin, startOrigin } from '../harness/origin.js';
 import { run, succeed } from '../harness/process.js';
 import { Wire } from '../harness/sockets.js';
+import { endpoint } from '../harness/socks.js';
 
 const cleanup = new Cleanup();
 let network: Network;
@@ -15,7 +16,10 @@ let origin: Origin;
 
 beforeAll(async () => {
   network = await startNetwork(cleanup);
-  origin = cleanup.keep(await startOrigin());
+  // The origin's port must be its own to be searched for: UDP sockets of nodes may have the same number.
+  const taken = network.all.flatMap((node) => node.up.addresses.map((address) => endpoint(address).port));
+  do origin = cleanup.keep(await startOrigin());
+  while (taken.includes(origin.port));
 });
 afterAll(() => cleanup.run());
 
@@ -152,7 +156,8 @@ test('no seed, token, credential or destination shows in logs, status, peers or 
     ['destination', name],
     ['destination', 'secret-destination'],
     ['destination', '10.123.45.67'],
-    ['destination', String(origin.port)],
+    ['destination', `:${origin.port}`],
+    ['destination', `port":${origin.port}`],
     ['path', 'secret-path'],
     ['user', user],
     ['password', password],
@@ -186,12 +191,7 @@ test('no seed, token, credential or destination shows in logs, status, peers or 
     // The logs are those of a node at work, at the most talkative level.
     expect(node.logs).toContain('"level":');
     for (const [what, secret] of secrets) {
-      // A port number may turn up by chance among the digits of a counter.
-      const pattern = /^\d+$/.test(secret) ? new RegExp(`(?<![\\d.])${secret}(?![\\d.])`) : null;
-      for (const text of told) {
-        const found = pattern === null ? text.includes(secret) : pattern.test(text);
-        expect(found, `${node.name} tells a ${what}: ${secret}`).toBe(false);
-      }
+      for (const text of told) expect(text.includes(secret), `${node.name} tells a ${what}: ${secret}`).toBe(false);
     }
   }
 });
