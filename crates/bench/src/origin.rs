@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-const CHUNK: [u8; 256 << 10] = [0; 256 << 10];
+static CHUNK: [u8; 256 << 10] = [0; 256 << 10];
 
 /// Serves until the process ends; each connection gets `bytes`, or no end of them.
 pub fn start(bytes: Option<usize>) -> io::Result<SocketAddr> {
