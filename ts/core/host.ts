@@ -186,7 +186,7 @@ export interface NodeHost {
   streamReset(stream: StreamId, code: number): void;
   datagramSend(link: LinkId, data: Uint8Array): void;
 
-  /** Keys that set-ups may be sealed to, the current one first. */
+  /** Keys that set-ups may be sealed to, the current one first. In force once a later call that returns a promise is answered. */
   setOnionKeys(keys: OnionKeySeed[]): void;
   setExitRules(rules: ExitRules): void;
   /** For the self-check and for draining: a relay that stops forwarding drops by reason `forwarding_stopped`. */

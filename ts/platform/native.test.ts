@@ -117,6 +117,8 @@ test('a flow over one hop reaches an origin, and figures and events say so', asy
   const seed = new Uint8Array(32).fill(3);
   b.host.setOnionKeys([{ seed }]);
   b.host.setExitRules({ allowLoopback: true });
+  // Commands are taken in order: once one is answered, those before it hold.
+  await b.host.stats();
   await a.host.linkOpen(b.host.id, addresses);
   const circuit = await a.host.circuitOpen({ hops: [{ id: b.host.id, onionKey: nativeCore().onionPublic(seed) }] });
   const connection = await a.host.connectionOpen(circuit);
