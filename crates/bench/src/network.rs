@@ -23,7 +23,7 @@ pub struct Network {
     /// Client, relay, relay, exit.
     pub peers: [Peer; 4],
     pub socks: SocketAddr,
-    connection: tokio::sync::watch::Sender<Option<u32>>,
+    connections: tokio::sync::watch::Sender<Vec<u32>>,
     _impaired: Option<Running>,
 }
 
@@ -92,9 +92,9 @@ impl Network {
         second.link(exit, exit.address).await?;
         let listen = ProxyOptions::new("127.0.0.1:0", None).map_err(text)?;
         let socks = ask(|a| client.node.proxy_listen(Protocol::Socks5, listen, a)).await.map_err(text)?.1;
-        let (connection, connections) = tokio::sync::watch::channel(None);
-        tokio::spawn(assign(client.node.clone(), decide, connections));
-        let network = Self { peers, socks, connection, _impaired: impaired };
+        let (connections, known) = tokio::sync::watch::channel(Vec::new());
+        tokio::spawn(assign(client.node.clone(), decide, known));
+        let network = Self { peers, socks, connections, _impaired: impaired };
         network.wide_enough().await?;
         Ok(network)
     }
@@ -114,33 +114,33 @@ impl Network {
         Err("the links stay too narrow".into())
     }
 
-    /// A new circuit and a new inner connection over it; proxied flows that come from now on take it.
+    /// A new circuit and a new inner connection over it; proxied flows take the connections there are in turn.
     pub async fn connect(&self) -> Result<(), Fault> {
         let [client, hops @ ..] = &self.peers;
         let spec = CircuitSpec { hops: hops.iter().map(Peer::hop).collect(), class: SizeClass::M, suite: None };
         let circuit = ask(|a| client.node.circuit_open(spec, a)).await.map_err(text)?;
         let connection = ask(|a| client.node.connection_open(circuit, a)).await.map_err(text)?;
-        self.connection.send_replace(Some(connection));
+        self.connections.send_modify(|known| known.push(connection));
         Ok(())
     }
 
     /// Proxied flows wait for the next `connect`.
-    pub fn forget_connection(&self) {
-        self.connection.send_replace(None);
+    pub fn forget_connections(&self) {
+        self.connections.send_replace(Vec::new());
     }
 }
 
-/// Gives every request of a proxy client the newest connection, once there is one.
+/// Gives every request of a proxy client a connection, once there is one.
 async fn assign(
     node: Arc<Node>,
     mut requests: mpsc::UnboundedReceiver<u32>,
-    mut connections: tokio::sync::watch::Receiver<Option<u32>>,
+    mut connections: tokio::sync::watch::Receiver<Vec<u32>>,
 ) {
+    let mut turn = 0;
     while let Some(request) = requests.recv().await {
-        let Ok(connection) = connections.wait_for(Option::is_some).await.map(|c| *c) else { return };
-        if let Some(connection) = connection {
-            node.proxy_assign(request, connection);
-        }
+        let Ok(known) = connections.wait_for(|known| !known.is_empty()).await else { return };
+        turn += 1;
+        node.proxy_assign(request, known[turn % known.len()]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{Connection, Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 use wayfare_quic::tls::{self, Identity};
 use wayfare_types::NodeId;
 
@@ -52,16 +52,20 @@ pub fn serve() -> Result<(SocketAddr, NodeId), Fault> {
     Ok((address, identity.id()))
 }
 
-/// Bytes that arrive within `time` of asking for them, on a fresh connection.
-pub async fn download(server: SocketAddr, id: NodeId, time: Duration) -> Result<u64, Fault> {
+/// A fresh connection.
+pub async fn connect(server: SocketAddr, id: NodeId) -> Result<Connection, Fault> {
     let config = tls::inner_client(id, transport()).map_err(text)?;
     let socket = socket::bind().map_err(text)?;
     let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime)).map_err(text)?;
-    let connection = endpoint.connect_with(config, server, tls::SERVER_NAME).map_err(text)?.await.map_err(text)?;
+    endpoint.connect_with(config, server, tls::SERVER_NAME).map_err(text)?.await.map_err(text)
+}
+
+/// Bytes that arrive within `time` of asking for them.
+pub async fn download(connection: Connection, time: Duration) -> Result<u64, Fault> {
+    let end = tokio::time::Instant::now() + time;
     let (mut send, mut receive) = connection.open_bi().await.map_err(text)?;
     send.write_all(&[0]).await.map_err(text)?;
     let mut got = 0;
-    let end = tokio::time::Instant::now() + time;
     while let Ok(chunk) = tokio::time::timeout_at(end, receive.read_chunk(1 << 20, true)).await {
         got += chunk.map_err(text)?.map_or(0, |c| c.bytes.len() as u64);
     }
