@@ -67,7 +67,7 @@ export interface HopSpec {
 export interface CircuitSpec {
   /** 1 to 5 hops; the first must be a neighbour with a link up, the last an exit. */
   hops: HopSpec[];
-  /** Payload 1202 (M) or 1314 bytes (L). Default `M`. */
+  /** Payload 1202 (M) or 1314 bytes (L). Default `L`; links that are too small for either carry packets in halves. */
   sizeClass?: 'M' | 'L';
   /** Default: AES-128-GCM where this CPU has AES, else ChaCha20-Poly1305. */
   suite?: 'aes128gcm' | 'aes256gcm' | 'chacha20poly1305';

@@ -121,7 +121,7 @@ export class WayfareNode extends EventTarget {
       suspicion,
       self: this.id,
       hops: options.hops ?? 3,
-      sizeClass: options.sizeClass ?? 'M',
+      sizeClass: options.sizeClass ?? 'L',
     });
     this.#pool = new CircuitPool({ host, builder, clock, log, suspicion });
     this.#desk = new ProxyDesk({ host, pool: this.#pool, log });

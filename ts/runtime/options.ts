@@ -20,7 +20,7 @@ export interface NodeOptions {
   exit?: ExitOptions;
   /** Hops of a path, the exit included: 1 to 5. Default 3. */
   hops?: number;
-  /** Payload of its circuits' packets: M 1,202 bytes, L 1,314. Default M. */
+  /** Payload of its circuits' packets: M 1,202 bytes, L 1,314. Default L; links too small for either carry them in halves. */
   sizeClass?: 'M' | 'L';
   limits?: Partial<HostLimits>;
   log?: Log;

@@ -259,8 +259,8 @@ impl NativeNode {
             })
             .collect::<Result<Vec<_>>>()?;
         let class = match spec.size_class.as_deref() {
-            None | Some("M") => SizeClass::M,
-            Some("L") => SizeClass::L,
+            Some("M") => SizeClass::M,
+            None | Some("L") => SizeClass::L,
             Some(other) => {
                 return Err(error("argument_invalid", format!("there is no size class {other:?}; M and L are")));
             }

@@ -13,6 +13,9 @@ use wayfare_testkit::{ImpairedPath, Impairment};
 
 use crate::load::Fault;
 
+/// What nodes open their circuits with.
+const CLASS: SizeClass = SizeClass::L;
+
 pub struct Peer {
     node: Arc<Node>,
     address: SocketAddr,
@@ -104,7 +107,7 @@ impl Network {
             let mut wide = true;
             for peer in &self.peers {
                 let links = peer.stats().await?.links;
-                wide &= links.iter().all(|l| l.mtu as usize >= SizeClass::M.packet_bytes());
+                wide &= links.iter().all(|l| l.mtu as usize >= CLASS.packet_bytes());
             }
             if wide {
                 return Ok(());
@@ -117,16 +120,17 @@ impl Network {
     /// A new circuit and a new inner connection over it; proxied flows take the connections there are in turn.
     pub async fn connect(&self) -> Result<(), Fault> {
         let [client, hops @ ..] = &self.peers;
-        let spec = CircuitSpec { hops: hops.iter().map(Peer::hop).collect(), class: SizeClass::M, suite: None };
+        let spec = CircuitSpec { hops: hops.iter().map(Peer::hop).collect(), class: CLASS, suite: None };
         let circuit = ask(|a| client.node.circuit_open(spec, a)).await.map_err(text)?;
         let connection = ask(|a| client.node.connection_open(circuit, a)).await.map_err(text)?;
         self.connections.send_modify(|known| known.push(connection));
         Ok(())
     }
 
-    /// Proxied flows wait for the next `connect`.
-    pub fn forget_connections(&self) {
-        self.connections.send_replace(Vec::new());
+    /// Closes all connections; proxied flows wait for the next `connect`.
+    pub fn close_connections(&self) {
+        let [client, ..] = &self.peers;
+        self.connections.send_replace(Vec::new()).into_iter().for_each(|c| client.node.connection_close(c));
     }
 }
 

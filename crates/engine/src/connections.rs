@@ -5,12 +5,13 @@ use std::time::Duration;
 use wayfare_quic::tls;
 use wayfare_quic::{ConnectionHandle, Dir, Instant, QuicEvent, StreamId, inner_transport};
 use wayfare_types::{NodeId, Reason};
+use wayfare_wire::SizeClass;
 use wayfare_wire::window::{FlowWindow, WindowDecoder};
 
 use crate::api::{CircuitId, ConnectionId, Event};
 use crate::circuits::Circuit;
 use crate::engine::Engine;
-use crate::inner::{Side, exit_address};
+use crate::inner::{IDLE_MS, Side, exit_address};
 
 /// Silence after which a sign of life is asked for.
 const ASK_AFTER: Duration = Duration::from_millis(600);
@@ -25,7 +26,8 @@ pub(crate) struct Conn {
     /// At a client, the circuit it sends on. At an exit quinn-proto knows, by the address.
     pub circuit: CircuitId,
     pub up: bool,
-    mtu: usize,
+    /// At a client, the class of circuit it began on: its datagrams fill that. An exit never moves one.
+    class: SizeClass,
     /// Flows and associations on it.
     pub live: usize,
     /// Since when its silence means anything: when something began to live on it, or it was moved.
@@ -49,15 +51,15 @@ impl Engine {
         if c.path.is_none() {
             return Err(Reason::CircuitUnknown);
         }
-        let (exit, mtu) = (c.exit, c.class.inner_bytes());
-        let transport = inner_transport(mtu as u16, self.inner.windows, 30_000);
+        let (exit, class) = (c.exit, c.class);
+        let transport = inner_transport(class.inner_bytes() as u16, self.inner.windows, IDLE_MS);
         let config = tls::inner_client(exit, transport).map_err(|_| Reason::LinkRefused)?;
         let handle = self
             .inner
             .client
             .connect(now, config, exit_address(exit), tls::SERVER_NAME)
             .map_err(|_| Reason::LinkRefused)?;
-        Ok(self.insert_connection(now, Side::Client, handle, exit, circuit, mtu))
+        Ok(self.insert_connection(now, Side::Client, handle, exit, circuit, class))
     }
 
     fn insert_connection(
@@ -67,7 +69,7 @@ impl Engine {
         handle: ConnectionHandle,
         exit: NodeId,
         circuit: CircuitId,
-        mtu: usize,
+        class: SizeClass,
     ) -> ConnectionId {
         let id = self.inner.next_connection_id();
         let conn = Conn {
@@ -76,7 +78,7 @@ impl Engine {
             exit,
             circuit,
             up: false,
-            mtu,
+            class,
             live: 0,
             expecting_since: now,
             asked_at: None,
@@ -106,7 +108,7 @@ impl Engine {
         if to.exit != conn.exit {
             return Err(Reason::LinkRefused);
         }
-        if to.class.inner_bytes() < conn.mtu {
+        if to.class.inner_bytes() < conn.class.inner_bytes() {
             return Err(Reason::PacketSize);
         }
         conn.circuit = circuit;
@@ -222,8 +224,7 @@ impl Engine {
     /// What quinn-proto says of an inner connection.
     pub(crate) fn inner_event(&mut self, now: Instant, side: Side, handle: ConnectionHandle, event: QuicEvent) {
         if let QuicEvent::Accepted = event {
-            let (exit, mtu) = (self.id, wayfare_wire::SizeClass::M.inner_bytes());
-            self.insert_connection(now, side, handle, exit, 0, mtu);
+            self.insert_connection(now, side, handle, self.id, 0, SizeClass::M);
             return;
         }
         let Some(&id) = self.inner.handles.get(&(side, handle)) else { return };

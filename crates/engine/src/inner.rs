@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use wayfare_quic::tls::{self, Identity};
-use wayfare_quic::{ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, inner_transport};
+use wayfare_quic::{
+    ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, ServerConfig, inner_transport,
+};
 use wayfare_types::{NodeId, Random, Reason};
 use wayfare_wire::SizeClass;
 
 use crate::api::{CircuitId, ConnectionId, EngineConfig};
+use crate::circuits::Circuit;
 use crate::connections::Conn;
 use crate::engine::Engine;
 use crate::flows::Flows;
@@ -21,7 +24,7 @@ use crate::ids::IdMap;
 use crate::udp::UdpTable;
 
 /// Inner idle timeout: longer than any re-routing, short enough that what a client left behind goes.
-const IDLE_MS: u32 = 30_000;
+pub(crate) const IDLE_MS: u32 = 30_000;
 /// Datagrams that one inner connection hands over at a time.
 const SEGMENTS: usize = 52;
 /// Outputs that may wait before the host is given its turn.
@@ -37,6 +40,8 @@ pub(crate) enum Side {
 pub(crate) struct Inner {
     pub client: QuicHost,
     pub exit: Option<QuicHost>,
+    /// How an exit lets connections in, by the class of the circuit they come on.
+    servers: Vec<(SizeClass, Arc<ServerConfig>)>,
     pub handles: HashMap<(Side, ConnectionHandle), ConnectionId>,
     pub conns: IdMap<Conn>,
     pub flows: Flows,
@@ -92,16 +97,16 @@ impl Inner {
                 rng_seed: Some(seed),
             })
         };
-        let exit = if config.roles.exit {
-            let transport = inner_transport(SizeClass::M.inner_bytes() as u16, windows, IDLE_MS);
-            let server = tls::inner_server(identity, transport).map_err(|e| e.to_string())?;
-            Some(host(Some(Arc::new(server)), random))
-        } else {
-            None
-        };
+        let mut servers = Vec::new();
+        for class in SizeClass::ALL.into_iter().filter(|_| config.roles.exit) {
+            let transport = inner_transport(class.inner_bytes() as u16, windows, IDLE_MS);
+            servers.push((class, Arc::new(tls::inner_server(identity, transport).map_err(|e| e.to_string())?)));
+        }
+        let exit = servers.first().map(|(_, server)| host(Some(server.clone()), random));
         Ok(Self {
             client: host(None, random),
             exit,
+            servers,
             handles: HashMap::new(),
             conns: IdMap::default(),
             flows: Flows::default(),
@@ -151,9 +156,15 @@ impl Engine {
 
     /// An inner datagram reached this exit over `circuit`.
     pub(crate) fn inner_arrived_exit(&mut self, now: Instant, circuit: CircuitId, data: BytesMut) {
-        match &mut self.inner.exit {
-            Some(exit) => exit.handle_datagram(now, circuit_address(circuit), None, None, data),
-            None => self.counters.count(Reason::SetupRole),
+        let class = match self.circuits.get(&circuit) {
+            Some(Circuit::Exit(c)) => c.class,
+            _ => return self.counters.count(Reason::CircuitUnknown),
+        };
+        let Inner { exit: Some(exit), servers, .. } = &mut self.inner else {
+            return self.counters.count(Reason::SetupRole);
+        };
+        if let Some((_, server)) = servers.iter().find(|(of, _)| *of == class) {
+            exit.handle_datagram_as(now, circuit_address(circuit), data, server.clone());
         }
     }
 

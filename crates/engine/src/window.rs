@@ -5,7 +5,8 @@
 //! sender in messages of its own (wayfare-wire, `window`), is the one that moves: dynamic right-sizing (Fisk and Feng, 2001)
 //! on what was consumed in a round trip.
 //!
-//! Invariant: `announced - consumed <= window`, and a reader that never reads was never promised more than `INITIAL`.
+//! Invariant: `announced - consumed <= window`, and a reader that took no more than `SWALLOWED` was never promised more than
+//! `INITIAL`.
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use wayfare_quic::Instant;
 
 /// What every flow begins with, at both ends.
 pub(crate) const INITIAL: u64 = 128 << 10;
+/// What a system's socket buffers take off our hands although nobody reads from them: no sign of a reader yet.
+const SWALLOWED: u64 = 256 << 10;
 /// Up to here a window grows for any reader that keeps up; beyond, only for a path that holds as much.
 const CACHE_FRIENDLY: u64 = 2 << 20;
 /// On shorter paths than this, round trips are too short to measure by.
@@ -46,9 +49,11 @@ impl ReceiveWindow {
     /// grow yet.
     pub fn consume(&mut self, now: Instant, bytes: u64, rtt: Duration, min_rtt: Duration, room: u64) -> Option<u64> {
         self.consumed += bytes;
-        let epoch = now.saturating_duration_since(self.epoch_at);
-        if epoch >= rtt.max(EPOCH_MIN) {
-            self.grow((self.consumed - self.epoch_consumed) as f64 / epoch.as_secs_f64(), rtt, min_rtt, room);
+        let (epoch, rtt) = (now.saturating_duration_since(self.epoch_at), rtt.max(EPOCH_MIN));
+        if self.consumed > SWALLOWED {
+            self.grow(epoch.max(rtt), rtt, min_rtt, room);
+        }
+        if epoch >= rtt {
             self.epoch_at = now;
             self.epoch_consumed = self.consumed;
         }
@@ -60,8 +65,10 @@ impl ReceiveWindow {
         Some(limit)
     }
 
-    fn grow(&mut self, rate_bytes_per_s: f64, rtt: Duration, min_rtt: Duration, room: u64) {
-        let wanted = 2.0 * rate_bytes_per_s * rtt.max(EPOCH_MIN).as_secs_f64();
+    /// Within a round trip already: a sender in slow start doubles with each, and must not wait for us to notice.
+    fn grow(&mut self, epoch: Duration, rtt: Duration, min_rtt: Duration, room: u64) {
+        let rate_bytes_per_s = (self.consumed - self.epoch_consumed) as f64 / epoch.as_secs_f64();
+        let wanted = 4.0 * rate_bytes_per_s * rtt.as_secs_f64();
         // The smoothed round trip holds our own queue; a window sized by that would feed it for ever.
         let holds = 4.0 * rate_bytes_per_s * min_rtt.as_secs_f64();
         if wanted > self.window as f64 && (self.window < CACHE_FRIENDLY || (self.window as f64) < holds) {
@@ -109,12 +116,46 @@ mod tests {
     }
 
     #[test]
+    fn what_socket_buffers_swallow_at_once_promises_no_more() {
+        let now = Instant::now();
+        let mut w = ReceiveWindow::new(now);
+        for _ in 0..SWALLOWED / 1024 {
+            w.consume(now, 1024, RTT, RTT, 16 << 20);
+        }
+        assert_eq!((w.outstanding(), w.extra()), (INITIAL, 0));
+    }
+
+    #[test]
+    fn a_sender_that_doubles_with_each_round_trip_is_not_held_up() {
+        let start = Instant::now();
+        let (mut w, mut s) = (ReceiveWindow::new(start), SendWindow::new());
+        // Past what socket buffers swallow, as if it had been slow until now.
+        let mut sent = 32 << 10;
+        for round in 0..40u32 {
+            s.spend(sent);
+            w.consume(start + RTT * round, sent, RTT, RTT, 16 << 20).into_iter().for_each(|limit| s.raise(limit));
+        }
+        // Acknowledgements come spread over the round trip, and each lets twice as much go out: so the limit must have moved
+        // by then, not at the round's end.
+        for round in 40..46u32 {
+            let at = |part: u32| start + RTT * round + RTT * part / 32;
+            for part in 0..32 {
+                let limit = w.consume(at(part), sent / 32, RTT, RTT, (16 << 20) - INITIAL - w.extra());
+                limit.into_iter().for_each(|limit| s.raise(limit));
+                assert!(s.room() >= sent / 16, "round {round}, part {part}");
+                s.spend(sent / 16);
+            }
+            sent *= 2;
+        }
+    }
+
+    #[test]
     fn a_reader_that_keeps_up_on_a_long_path_gets_the_path_s_worth() {
         let start = Instant::now();
         let (mut w, mut s) = (ReceiveWindow::new(start), SendWindow::new());
         // Each round trip the sender sends all it may, and the reader takes all of it.
         let mut last = 0;
-        for round in 1..=9u32 {
+        for round in 1..=10u32 {
             let sent = s.room();
             s.spend(sent);
             last = sent;

@@ -134,6 +134,23 @@ impl QuicHost {
         ecn: Option<EcnCodepoint>,
         data: BytesMut,
     ) {
+        self.handle(now, remote, local_ip, ecn, data, None);
+    }
+
+    /// Takes one UDP payload; a connection that begins with it is let in as `server` says.
+    pub fn handle_datagram_as(&mut self, now: Instant, remote: SocketAddr, data: BytesMut, server: Arc<ServerConfig>) {
+        self.handle(now, remote, None, None, data, Some(server));
+    }
+
+    fn handle(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local_ip: Option<IpAddr>,
+        ecn: Option<EcnCodepoint>,
+        data: BytesMut,
+        server: Option<Arc<ServerConfig>>,
+    ) {
         let mut buf = Vec::new();
         match self.endpoint.handle(now, remote, local_ip, ecn, data, &mut buf) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
@@ -142,13 +159,13 @@ impl QuicHost {
                     self.touch(handle);
                 }
             }
-            Some(DatagramEvent::NewConnection(incoming)) => self.incoming(now, incoming, buf),
+            Some(DatagramEvent::NewConnection(incoming)) => self.incoming(now, incoming, buf, server),
             Some(DatagramEvent::Response(transmit)) => self.responses.push_back((transmit, buf)),
             None => {}
         }
     }
 
-    fn incoming(&mut self, now: Instant, incoming: Incoming, mut buf: Vec<u8>) {
+    fn incoming(&mut self, now: Instant, incoming: Incoming, mut buf: Vec<u8>, server: Option<Arc<ServerConfig>>) {
         buf.clear();
         if self.slots.len() >= self.max_connections {
             let transmit = self.endpoint.refuse(incoming, &mut buf);
@@ -161,7 +178,7 @@ impl QuicHost {
             }
             return;
         }
-        match self.endpoint.accept(incoming, now, &mut buf, None) {
+        match self.endpoint.accept(incoming, now, &mut buf, server) {
             Ok((handle, conn)) => {
                 self.insert(handle, conn);
                 self.events.push_back((handle, QuicEvent::Accepted));

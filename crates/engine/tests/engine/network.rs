@@ -37,7 +37,7 @@ pub struct Wire {
 
 impl Default for Wire {
     fn default() -> Self {
-        Self { delay: Duration::from_millis(5), loss_percent: 0, mtu: 1400 }
+        Self { delay: Duration::from_millis(5), loss_percent: 0, mtu: 1420 }
     }
 }
 
@@ -248,8 +248,12 @@ impl Network {
 
     /// A circuit through these nodes, up.
     pub fn circuit(&mut self, path: &[usize]) -> CircuitId {
+        self.circuit_of(SizeClass::M, path)
+    }
+
+    pub fn circuit_of(&mut self, class: SizeClass, path: &[usize]) -> CircuitId {
         let hops: Vec<HopSpec> = path.iter().map(|&i| self.hop(i)).collect();
-        let id = self.nodes[0].circuit_open(self.now, &hops, SizeClass::M, None).unwrap();
+        let id = self.nodes[0].circuit_open(self.now, &hops, class, None).unwrap();
         self.wait(0, "the circuit", |e| *e == Event::CircuitUp(id));
         id
     }

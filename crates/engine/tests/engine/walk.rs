@@ -62,6 +62,31 @@ fn loss_and_small_links_cost_time_and_no_byte() {
 }
 
 #[test]
+fn a_larger_class_carries_more_in_each_packet_either_way() {
+    let packets = |class| {
+        let mut n = Network::new(2, 1, Limits::default());
+        n.watch = true;
+        let circuit = n.circuit_of(class, &[1, 2, 3]);
+        let connection = n.connection(circuit);
+        let (near, far) = n.flow(connection, 3);
+        let data = random(1 << 20);
+        let mut each_way = [0; 2];
+        for (way, (from, to)) in [((0, near), (3, far)), ((3, far), (0, near))].into_iter().enumerate() {
+            n.seen.clear();
+            assert!(n.transfer(from, to, &data, SOON) == data);
+            assert!(n.seen.iter().all(|(_, _, p)| p.len() == class.packet_bytes()));
+            // On the first link, the way that the data goes.
+            let link = if way == 0 { (0, 1) } else { (1, 0) };
+            each_way[way] = n.seen.iter().filter(|s| (s.0, s.1) == link).count();
+        }
+        each_way
+    };
+    let (m, l) = (packets(SizeClass::M), packets(SizeClass::L));
+    // 1,312 bytes against 1,200; acknowledgements of the other way are among them.
+    assert!(l.iter().zip(&m).all(|(l, m)| l * 100 < m * 94), "{m:?} {l:?}");
+}
+
+#[test]
 fn every_packet_on_every_link_has_one_size() {
     let mut n = Network::new(2, 1, Limits::default());
     n.watch = true;
