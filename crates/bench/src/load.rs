@@ -228,6 +228,17 @@ impl Load {
         Ok(())
     }
 
+    /// Stays responsive until `other` is done: a middle's own path MTU discovery, say, waits for our acknowledgements.
+    pub async fn meanwhile(&mut self, other: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                done = &mut other => return done,
+                stepped = self.step(None) => stepped?,
+            }
+        }
+    }
+
     /// Moves everything on and waits for something to do.
     async fn step(&mut self, end: Option<Instant>) -> Result<(), Fault> {
         let now = Instant::now();

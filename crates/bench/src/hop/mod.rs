@@ -37,9 +37,9 @@ pub async fn run() -> Result<Value, Fault> {
     let bare = bare::Bare::start()?;
     let relay = relay::Relay::start().await?;
     let mut plain = Load::plain(bare.address(), bare.id()).await?;
-    bare.ready().await?;
+    plain.meanwhile(bare.ready()).await?;
     let mut circuit = Load::circuit(relay.address(), relay.id(), relay::ONION_SEED).await?;
-    relay.ready().await?;
+    circuit.meanwhile(relay.ready()).await?;
     let (mut floor_ns, mut ours_ns) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         floor_ns.push(measure(&bare, &mut plain).await?);
