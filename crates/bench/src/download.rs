@@ -22,7 +22,7 @@ const FAST: Duration = Duration::from_millis(1_000);
 const SLOW: Duration = Duration::from_secs(10);
 /// Delay, loss, and transfers of each kind side by side, each on its own connection: when the first loss strikes one is
 /// chance, so many. But where losses are few each is fast, and all of them must leave this machine idle time.
-const CASES: [(u64, f64, usize); 4] = [(50, 0.001, 4), (50, 0.01, 12), (200, 0.001, 8), (200, 0.01, 12)];
+const CASES: [(u64, f64, usize); 4] = [(50, 0.001, 8), (50, 0.01, 12), (200, 0.001, 8), (200, 0.01, 12)];
 /// Connections of the short kind, and how many at a time.
 const SHORT: usize = 1_000;
 const AT_A_TIME: usize = 16;
