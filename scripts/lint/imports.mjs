@@ -7,18 +7,19 @@ import { at } from '../setup/paths.mjs';
 const LAYERS = [
   ['core', 'base'],
   ['transport'],
-  ['session'],
+  ['session', 'host'],
   ['directory', 'circuit', 'exit'],
   ['proxy'],
   ['runtime'],
+  ['embed', 'web'],
   ['platform'],
   ['admin'],
-  ['demo'],
+  ['demo', 'sim'],
   ['cli'],
 ];
 const TOGETHER = new Set(['core base', 'base core']);
 // Machine-specific modules belong to the platform and to what talks to people.
-const MACHINE = new Set(['platform', 'admin', 'demo', 'cli']);
+const MACHINE = new Set(['embed', 'platform', 'admin', 'demo', 'sim', 'cli']);
 
 // Time and chance are handed in below the platform (the ports Clock and Random).
 const AMBIENT =

@@ -1,5 +1,5 @@
-/** Waiting on the `Clock` port. Everything here that waits goes through these three, so that virtual time drives it. */
-import { WayfareError } from '../base/errors.js';
+/** Waiting on the `Clock` port. Everything here that waits goes through these, so that virtual time drives it. */
+import { AbortedError, WayfareError } from '../base/errors.js';
 import type { Clock } from '../base/ports.js';
 
 /** Calls `fn` once after `ms`; returns the way to call it off. */
@@ -53,5 +53,23 @@ export function within<T>(
         reject(error);
       },
     );
+  });
+}
+
+/** The promise, or an `aborted` error as soon as the signal says so. What came too late goes to `onLate`. */
+export function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  what: string,
+  promise: Promise<T>,
+  onLate?: (value: T) => void,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new AbortedError('aborted', `${what} was aborted`, { cause: signal.reason }));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    promise
+      .then((value) => (signal.aborted ? onLate?.(value) : resolve(value)), reject)
+      .finally(() => signal.removeEventListener('abort', abort));
   });
 }

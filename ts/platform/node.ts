@@ -2,8 +2,9 @@
  * The Node.js root, and the package's entry: `import { createNode } from 'wayfare'`.
  */
 import type { Log } from '../base/ports.js';
+import { WayfareNode } from '../embed/node.js';
 import { MemoryStore } from '../runtime/memory-store.js';
-import { createNodeOn, type WayfareNode } from '../runtime/node.js';
+import { createNodeOn } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore } from './native.js';
@@ -24,7 +25,8 @@ export type { Log, LogFields } from '../base/ports.js';
 export type { HostLimits, HostStats, ProxyOptions } from '../core/host.js';
 export type { ExitOptions } from '../exit/rules.js';
 export type { DialedConnection, DialTarget, OpenedFlow } from '../runtime/dial.js';
-export type { DialOptions, WayfareNode } from '../runtime/node.js';
+export type { DialOptions } from '../runtime/node.js';
+export { WayfareNode };
 export type { Listening, NodeOptions, NodePeer, NodeStatus, PathHop } from '../runtime/options.js';
 export type { BootstrapPeer } from '../session/neighbours.js';
 
@@ -52,5 +54,5 @@ export function nodePlatform(log: Log = silent): Platform {
  * Rejects with a `WayfareError` that names the mending.
  */
 export function createNode(options: NodeOptions = {}): Promise<WayfareNode> {
-  return createNodeOn(options, nodePlatform(options.log));
+  return createNodeOn(options, nodePlatform(options.log), WayfareNode);
 }

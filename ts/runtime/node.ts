@@ -4,7 +4,7 @@
  * Invariant: what it opens it closes; after `close()` nothing of it runs, and every call says so.
  */
 import type { Descriptor } from '../base/directory.js';
-import { AbortedError, asWayfareError, NetworkError, UsageError, WayfareError } from '../base/errors.js';
+import { AbortedError, asWayfareError, NetworkError, UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
 import { Builder } from '../circuit/builder.js';
 import { hasPath } from '../circuit/path.js';
@@ -12,20 +12,30 @@ import { CircuitPool } from '../circuit/pool.js';
 import { Suspicion } from '../circuit/suspicion.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
-import { delay, every } from '../core/timing.js';
+import { after, delay, every, unlessAborted } from '../core/timing.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
 import { exitRules } from '../exit/rules.js';
 import { ProxyDesk } from '../proxy/desk.js';
-import { checkListener } from '../proxy/listen.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
 import { type DialedConnection, type DialTarget, dialFlow, type Lease } from './dial.js';
+import { NodeEventTarget, PathEvent, PeerEvent } from './events.js';
 import { idOf, loadIdentity, OnionKeys } from './keys.js';
-import type { Listening, NodeOptions, NodePeer, NodeStatus, PathHop, Platform, ProxyOptions } from './options.js';
+import {
+  checkOptions,
+  type Listening,
+  type ListenProxyOptions,
+  type NodeOptions,
+  type NodePeer,
+  type NodeStatus,
+  type PathHop,
+  type Platform,
+  type SignalOptions,
+} from './options.js';
+import { listenProxy } from './proxies.js';
 
-const HOPS_MAX = 5;
 const LINK_VERSIONS = { min: 1, max: 1 };
 /** A descriptor lives so long, and is signed again at a sixth of it. */
 const DESCRIPTOR_LIFE_S = 6 * 3600;
@@ -38,18 +48,27 @@ const DRAIN_MS = 10_000;
 const POLL_MS = 50;
 
 export interface DialOptions {
+  /** Breaks the connection off, whether it is open yet or not. */
   signal?: AbortSignal;
   /** Flows of different keys never share a circuit. */
   isolation?: string;
 }
 
-export interface NodeEvents {
-  ready: Event;
-  closed: Event;
+/** What a node is made of; `createNodeOn()` puts it together. */
+export interface NodeParts {
+  options: NodeOptions;
+  platform: Platform;
+  keys: OnionKeys;
+  identitySeed: Uint8Array;
+  host: NodeHost;
+  onEvents: (take: (events: HostEvent[]) => void) => void;
 }
 
-export class WayfareNode extends EventTarget {
+/** A running node. Its events are those of `NodeEventMap`. */
+export class WayfareNode extends NodeEventTarget {
+  /** Its id, 64 hex digits: the Ed25519 public key that is its identity. */
   readonly id: string;
+  /** The UDP addresses its socket is bound to, `ip:port`. */
   addresses: string[] = [];
   readonly #options: NodeOptions;
   readonly #platform: Platform;
@@ -70,14 +89,7 @@ export class WayfareNode extends EventTarget {
   #closing: Promise<void> | null = null;
 
   /** Use `createNode()`. */
-  constructor(parts: {
-    options: NodeOptions;
-    platform: Platform;
-    keys: OnionKeys;
-    identitySeed: Uint8Array;
-    host: NodeHost;
-    onEvents: (take: (events: HostEvent[]) => void) => void;
-  }) {
+  constructor(parts: NodeParts) {
     super();
     const { options, platform, host } = parts;
     const { core, clock, random } = platform;
@@ -123,7 +135,9 @@ export class WayfareNode extends EventTarget {
       hops: options.hops ?? 3,
       sizeClass: options.sizeClass ?? 'L',
     });
-    this.#pool = new CircuitPool({ host, builder, clock, log, suspicion });
+    const onChange = (change: PathEvent['change'], path: string[]) =>
+      void this.dispatchEvent(new PathEvent(change, this.#hops(path)));
+    this.#pool = new CircuitPool({ host, builder, clock, log, suspicion, onChange });
     this.#desk = new ProxyDesk({ host, pool: this.#pool, log });
     parts.onEvents((events) => {
       for (const event of events) {
@@ -131,6 +145,8 @@ export class WayfareNode extends EventTarget {
         this.#pool.handle(event);
         this.#desk.handle(event);
         if (event.type === 'flow_closed' && event.reason !== 'done') this.#flows.get(event.flow)?.(event.reason);
+        if (event.type === 'link_up') this.dispatchEvent(new PeerEvent('peerup', event.peer));
+        if (event.type === 'link_down') this.dispatchEvent(new PeerEvent('peerdown', event.peer, event.reason));
       }
     });
   }
@@ -150,6 +166,7 @@ export class WayfareNode extends EventTarget {
         () => void this.#chores().catch((error) => log.error('chores failed', { code: asWayfareError(error).code })),
       ),
     );
+    this.#announceReady();
     log.info('node started', { id: this.id, roles: this.#roles.join() });
   }
 
@@ -162,14 +179,31 @@ export class WayfareNode extends EventTarget {
     return this.#descriptor;
   }
 
-  /** Resolves when a path can be drawn (a client) or at once; rejects on abort. */
+  /** Tells once, not before whoever made the node can listen. */
+  #announceReady(): void {
+    const { clock } = this.#platform;
+    let told = false;
+    const tell = () => {
+      if (told || this.#missing().length > 0) return;
+      told = true;
+      unsubscribe();
+      this.dispatchEvent(new Event('ready'));
+    };
+    let cancel = after(clock, 0, tell);
+    const unsubscribe = this.#directory.subscribe(() => {
+      cancel();
+      cancel = after(clock, 0, tell);
+    });
+    this.#stops.push(unsubscribe, () => cancel());
+  }
+
+  /** Resolves when a path can be drawn (a client) or at once; rejects with `aborted`, or with `closed`. */
   async ready(signal?: AbortSignal): Promise<void> {
     while (this.#missing().length > 0) {
       this.#open();
       if (signal?.aborted) throw new AbortedError('aborted', 'the wait was aborted', { cause: signal.reason });
       await delay(this.#platform.clock, POLL_MS);
     }
-    this.dispatchEvent(new Event('ready'));
   }
 
   #missing(): string[] {
@@ -207,7 +241,10 @@ export class WayfareNode extends EventTarget {
 
   /** The current path of flows without isolation, first hop first; empty before the first flow. */
   path(): PathHop[] {
-    const ids = this.#pool.path();
+    return this.#hops(this.#pool.path());
+  }
+
+  #hops(ids: string[]): PathHop[] {
     return ids.map((id, i) => ({
       id,
       address: this.#directory.get(id)?.addresses[0] ?? '',
@@ -215,37 +252,37 @@ export class WayfareNode extends EventTarget {
     }));
   }
 
-  /** Opens the path that the next flow will take, and gives it. */
-  async connect(): Promise<PathHop[]> {
+  /** Opens the path that the next flow without isolation will take, and gives it. */
+  async connect({ signal }: SignalOptions = {}): Promise<PathHop[]> {
     this.#open();
-    await this.#pool.route();
+    await unlessAborted(signal, 'the connecting', this.#pool.route());
     return this.path();
   }
 
   /** A SOCKS5 proxy (CONNECT and UDP ASSOCIATE); names are resolved at the exit. */
-  async listenSocks(options: ProxyOptions): Promise<Listening> {
+  async listenSocks(options: ListenProxyOptions): Promise<Listening> {
     this.#open();
-    const { proxy, address } = await this.#host.socksListen(checkListener(options));
-    return { address, close: () => this.#host.proxyClose(proxy) };
+    return listenProxy(this.#host, 'socksListen', options);
   }
 
   /** An HTTP proxy (CONNECT and plain `http://`). */
-  async listenHttp(options: ProxyOptions): Promise<Listening> {
+  async listenHttp(options: ListenProxyOptions): Promise<Listening> {
     this.#open();
-    const { proxy, address } = await this.#host.httpListen(checkListener(options));
-    return { address, close: () => this.#host.proxyClose(proxy) };
+    return listenProxy(this.#host, 'httpListen', options);
   }
 
   /** Round trips over a link to a node, dialled where there is none. */
-  async ping(id: string, count = 3): Promise<{ rtt_us: number; rtts_us: number[] }> {
+  async ping(id: string, count = 3, options: SignalOptions = {}): Promise<{ rtt_us: number; rtts_us: number[] }> {
     this.#open();
     if (!isNodeId(id)) throw new UsageError('argument_invalid', `"${id}" is no node id: 64 hex digits`);
     if (id === this.id) throw new UsageError('argument_invalid', 'this is the node itself');
-    await this.#neighbours.reach(id);
+    const { signal } = options;
+    await unlessAborted(signal, 'the ping', this.#neighbours.reach(id));
     const session = this.#neighbours.session(id);
     if (session === undefined) throw new NetworkError('peer_unreachable', 'the link was lost');
     const { clock, random } = this.#platform;
-    const rtts_us = (await ping(session, clock, random, count)).map((ms) => Math.round(ms * 1000));
+    const rtts_ms = await unlessAborted(signal, 'the ping', ping(session, clock, random, count));
+    const rtts_us = rtts_ms.map((ms) => Math.round(ms * 1000));
     return { rtt_us: Math.min(...rtts_us), rtts_us };
   }
 
@@ -320,8 +357,14 @@ export class WayfareNode extends EventTarget {
     this.#pool.close();
     this.#directory.close();
     this.#identitySeed.fill(0);
+    for (const broken of [...this.#flows.values()]) broken('closed');
     await this.#host.close();
     this.dispatchEvent(new Event('closed'));
+  }
+
+  /** Throws `closed` once `close()` was called. */
+  protected assertOpen(): void {
+    this.#open();
   }
 
   #open(): void {
@@ -396,9 +439,19 @@ export class WayfareNode extends EventTarget {
   }
 }
 
-/** Makes a node on this platform, and starts it. */
-export async function createNodeOn(options: NodeOptions, platform: Platform): Promise<WayfareNode> {
-  check(options);
+/** Makes a node on this platform, and starts it. `make`: the platform's own class of nodes. */
+export function createNodeOn(options: NodeOptions, platform: Platform): Promise<WayfareNode>;
+export function createNodeOn<T extends WayfareNode>(
+  options: NodeOptions,
+  platform: Platform,
+  make: new (parts: NodeParts) => T,
+): Promise<T>;
+export async function createNodeOn(
+  options: NodeOptions,
+  platform: Platform,
+  Node: new (parts: NodeParts) => WayfareNode = WayfareNode,
+): Promise<WayfareNode> {
+  checkOptions(options);
   const { core, createHost, clock, random } = platform;
   const { store, pathOf } = await platform.openStore(options.dataDir);
   const identitySeed = await loadIdentity(store, random);
@@ -418,7 +471,7 @@ export async function createNodeOn(options: NodeOptions, platform: Platform): Pr
     },
     (events) => take(events),
   );
-  const node = new WayfareNode({
+  const node = new Node({
     options,
     platform,
     keys,
@@ -429,21 +482,10 @@ export async function createNodeOn(options: NodeOptions, platform: Platform): Pr
     },
   });
   try {
-    await node.start();
+    await unlessAborted(options.signal, 'the start', node.start());
   } catch (error) {
     await node.close().catch(() => {});
     throw asWayfareError(error);
   }
   return node;
-}
-
-function check(options: NodeOptions): void {
-  const hops = options.hops ?? 3;
-  if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
-    throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
-  const unknown = (options.roles ?? []).find((role) => !['client', 'relay', 'exit'].includes(role));
-  if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
-  const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
-  if (bad !== undefined)
-    throw new WayfareError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);
 }

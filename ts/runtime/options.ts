@@ -1,10 +1,14 @@
 /** What a node is made of, and what it tells of itself. */
 import type { Descriptor } from '../base/directory.js';
+import { UsageError } from '../base/errors.js';
+import { isNodeId } from '../base/hex.js';
 import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
 import type { CreateHost, HostLimits, HostStats, ProxyOptions } from '../core/host.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
+
+const HOPS_MAX = 5;
 
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
@@ -24,6 +28,8 @@ export interface NodeOptions {
   sizeClass?: 'M' | 'L';
   limits?: Partial<HostLimits>;
   log?: Log;
+  /** Ends the start: what is half made is closed, and `createNode()` rejects with `aborted`. */
+  signal?: AbortSignal;
 }
 
 /** The runtime root's part: the machine. */
@@ -73,7 +79,30 @@ export interface NodePeer extends PeerInfo {
 export interface Listening {
   /** The bound address, `ip:port`. */
   address: string;
-  close(): void;
+  /** Takes no new connections; those that run go on. */
+  close(): Promise<void>;
+  /** The same as `close()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface SignalOptions {
+  /** Ends the waiting, with an `aborted` error. */
+  signal?: AbortSignal;
+}
+
+/** Where a proxy listens and whom it serves; the signal closes it. */
+export type ListenProxyOptions = ProxyOptions & SignalOptions;
+
+/** Throws `argument_invalid` where an option cannot be. */
+export function checkOptions(options: NodeOptions): void {
+  const hops = options.hops ?? 3;
+  if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
+    throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
+  const unknown = (options.roles ?? []).find((role) => !['client', 'relay', 'exit'].includes(role));
+  if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
+  const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
+  if (bad !== undefined)
+    throw new UsageError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);
 }
 
 export type { BootstrapPeer, Descriptor, ProxyOptions };

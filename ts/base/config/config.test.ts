@@ -133,7 +133,17 @@ test('the commented file parses to the defaults, and with keys set to those', ()
 test('addresses are told from what only looks like them', () => {
   for (const good of ['127.0.0.1:0', '[::1]:65535', '[2001:db8::7]:4600', '[::ffff:1.2.3.4]:1'])
     expect(isIpPort(good), good).toBe(true);
-  for (const bad of ['127.0.0.1', '1.2.3.256:1', '::1:80', '[::1]', '[1:2]:3', 'h:1', '1.2.3.4:65536', '1.2.3:4'])
+  for (const bad of [
+    '127.0.0.1',
+    '1.2.3.256:1',
+    '::1:80',
+    '[::1]',
+    '[1:2]:3',
+    'h:1',
+    '1.2.3.4:65536',
+    '1.2.3:4',
+    '1.2.3.04:1',
+  ])
     expect(isIpPort(bad), bad).toBe(false);
   for (const bad of ['1::2::3', ':::', '1:2:3:4:5:6:7:8:9', 'g::', '1:2:3:4:5:6:7'])
     expect(isIpv6(bad), bad).toBe(false);
