@@ -2,9 +2,10 @@
  * The native binding as `Core` and `NodeHost`. It holds no logic: events arrive as JSON in batches, errors as `code: text`.
  */
 import { createRequire } from 'node:module';
-import { errorOf, SystemError, WayfareError } from '../base/errors.js';
+import { errorOf, SystemError } from '../base/errors.js';
 import type { Core } from '../core/core.js';
 import type { CreateHost, HostEvent, NodeHost } from '../core/host.js';
+import { fromBinding, translated } from './binding.js';
 
 const BINDING = '../../bindings/node/wayfare.node';
 
@@ -24,18 +25,6 @@ export function native(): Native {
     });
   }
   return loaded;
-}
-
-const CODE = /^([a-z][a-z0-9_]*): ([\s\S]*)$/;
-
-/** What the binding throws, as a `WayfareError`. */
-export function fromNative(caught: unknown): WayfareError {
-  if (caught instanceof WayfareError) return caught;
-  const text = caught instanceof Error ? caught.message : String(caught);
-  const match = CODE.exec(text);
-  return match === null
-    ? errorOf('native_failed', text, { cause: caught })
-    : errorOf(match[1] as string, match[2] as string, { cause: caught });
 }
 
 /** What only tidies up or answers: where its subject is gone with the node, there is nothing left to do. */
@@ -63,28 +52,6 @@ const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'drain',
   'circuitStats',
 ]);
-
-/** Calls through, with errors as ours, whether thrown or rejected. */
-function translated<T extends object>(target: T): T {
-  return new Proxy(target, {
-    get(object, name) {
-      const value = Reflect.get(object, name, object);
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
-        try {
-          const result = value.apply(object, args);
-          return result instanceof Promise
-            ? result.catch((caught) => {
-                throw fromNative(caught);
-              })
-            : result;
-        } catch (caught) {
-          throw fromNative(caught);
-        }
-      };
-    },
-  });
-}
 
 /** After `close()` nothing reaches the node: tidying is done already, everything else says that it is closed. */
 function untilClosed(host: NodeHost): NodeHost {
@@ -121,6 +88,6 @@ export const createNativeHost: CreateHost = (options, onEvents) => {
     const host: NodeHost = new (native().NativeNode)(JSON.stringify(rest), identitySeed, take);
     return untilClosed(translated(host));
   } catch (caught) {
-    throw fromNative(caught);
+    throw fromBinding(caught);
   }
 };

@@ -1,4 +1,4 @@
-//! What Node sees: `NativeNode` (a node with its thread) and the kernels of `Core`.
+//! What Node sees: `NativeNode` (a node with its thread), `Engine` (one without I/O) and the kernels of `Core`.
 //!
 //! Invariant: nothing here is called once per packet, and no call blocks the event loop longer than a look at the node's
 //! thread takes. Bytes are copied in and out; no view of a caller's buffer is kept.
@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "without Node to load it, nothing calls what is exported"))]
 
 mod bench;
+mod engine;
 mod kernels;
 mod node;
 mod settle;

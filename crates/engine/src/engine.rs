@@ -61,9 +61,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the identity or the TLS configuration is refused; the text says why.
-    pub fn new(config: EngineConfig, now: Instant, unix_ms: u64, mut random: Box<dyn Random>) -> Result<Self, String> {
+    pub fn new(mut config: EngineConfig, now: Instant, unix_ms: u64, mut random: Box<dyn Random>) -> Result<Self, String> {
         let identity = Identity::from_seed(&config.identity_seed).map_err(|e| e.to_string())?;
         let inner = Inner::new(&identity, &config, &mut *random)?;
+        // The identity has it; a second copy would outlive it.
+        config.identity_seed = [0; 32];
         Ok(Self {
             id: identity.id(),
             random,

@@ -3,7 +3,7 @@
 //! A flow begins with a request (client to exit) and its answer (wayfare-wire, `request`); then bytes go both ways, each
 //! direction within the window its reader grants (`window`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -453,8 +453,10 @@ impl Engine {
     }
 
     pub(crate) fn close_flows_of(&mut self, connection: ConnectionId, reason: Reason) {
-        let on_it: HashSet<FlowId> =
+        // In the order of their ids, so that a run can be repeated.
+        let mut on_it: Vec<FlowId> =
             self.inner.flows.by_id.iter().filter(|(_, f)| f.connection == connection).map(|(&id, _)| id).collect();
+        on_it.sort_unstable();
         for id in on_it {
             self.close_flow(id, reason);
         }
