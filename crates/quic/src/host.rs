@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{
     ClientConfig, ConnectError, Connection, ConnectionError, ConnectionHandle, DatagramEvent, Dir, EcnCodepoint,
     Endpoint, EndpointConfig, Event, Incoming, ServerConfig, StreamEvent, StreamId, Transmit, VarInt,
@@ -93,6 +94,11 @@ impl QuicHost {
     /// From now on nobody new is let in; what runs goes on.
     pub fn stop_accepting(&mut self) {
         self.endpoint.set_server_config(None);
+    }
+
+    /// From now on whoever is new is let in as `server` says.
+    pub fn accept_as(&mut self, server: Arc<ServerConfig>) {
+        self.endpoint.set_server_config(Some(server));
     }
 
     /// Connections that have not drained.
@@ -216,6 +222,12 @@ impl QuicHost {
         let identity = self.slots.get(&handle)?.conn.crypto_session().peer_identity()?;
         let keys = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         tls::node_id(keys.first()?)
+    }
+
+    /// The protocol that both ends agreed on (ALPN), once connected.
+    pub fn protocol(&self, handle: ConnectionHandle) -> Option<Vec<u8>> {
+        let data = self.slots.get(&handle)?.conn.crypto_session().handshake_data()?;
+        data.downcast::<HandshakeData>().ok()?.protocol
     }
 
     /// Closes with an application code; what is queued to be sent is not waited for.

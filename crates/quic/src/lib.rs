@@ -6,14 +6,21 @@
 //!
 //! Invariant: reads no clock and opens no socket. Everything that belongs to a connection goes when it has drained.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod certificate;
 mod congestion;
+pub mod hello;
 mod host;
+#[cfg(not(target_family = "wasm"))]
+mod listener;
 
 pub mod tls;
 mod transport;
 
 pub use congestion::{InnerCubic, PassThrough};
 pub use host::{HostConfig, QuicEvent, QuicHost};
+#[cfg(not(target_family = "wasm"))]
+pub use listener::{WEB_ALPN, WebCertificate, certificate_hash, listener};
 pub use quinn_proto::{
     ApplicationClose, ClientConfig, Connection, ConnectionError, ConnectionHandle, Dir, EcnCodepoint, EndpointConfig,
     FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, Side, StreamId, Transmit, TransportConfig,

@@ -191,11 +191,23 @@ impl ClientCertVerifier for RawKey {
     }
 }
 
-fn no_suite(_: NoInitialCipherSuite) -> Error {
+pub(crate) fn no_suite(_: NoInitialCipherSuite) -> Error {
     Error::General("the provider lacks the suite of QUIC's initial packets".into())
 }
 
-fn server(id: &Identity, link: bool, transport: TransportConfig) -> Result<ServerConfig, Error> {
+/// Resumption would let an exit link a client's circuits, and on links it saves nothing that matters.
+pub(crate) fn forget_sessions(tls: &mut rustls::ServerConfig) {
+    tls.send_tls13_tickets = 0;
+    tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+}
+
+/// What answers browsers: those that know the hybrid group use it, older ones are not shut out.
+pub(crate) fn web_crypto() -> Arc<CryptoProvider> {
+    let groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+    Arc::new(CryptoProvider { kx_groups: groups, ..CryptoProvider::clone(&crypto(true)) })
+}
+
+fn raw_key_crypto(id: &Identity, link: bool) -> Result<Arc<QuicServerConfig>, Error> {
     let provider = crypto(link);
     let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -206,14 +218,23 @@ fn server(id: &Identity, link: bool, transport: TransportConfig) -> Result<Serve
         builder.with_no_client_auth().with_cert_resolver(resolver)
     };
     tls.alpn_protocols = vec![if link { LINK_ALPN } else { INNER_ALPN }.to_vec()];
-    // Resumption would let an exit link a client's circuits, and on links it saves nothing that matters.
-    tls.send_tls13_tickets = 0;
-    tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(no_suite)?));
+    forget_sessions(&mut tls);
+    Ok(Arc::new(QuicServerConfig::try_from(tls).map_err(no_suite)?))
+}
+
+pub(crate) fn link_crypto(id: &Identity) -> Result<Arc<QuicServerConfig>, Error> {
+    raw_key_crypto(id, true)
+}
+
+pub(crate) fn server_config(
+    crypto: Arc<dyn quinn_proto::crypto::ServerConfig>,
+    transport: TransportConfig,
+) -> ServerConfig {
+    let mut config = ServerConfig::with_crypto(crypto);
     let mut tokens = ValidationTokenConfig::default();
     tokens.sent(0);
     config.transport_config(Arc::new(transport)).validation_token_config(tokens).migration(true);
-    Ok(config)
+    config
 }
 
 fn client(id: Option<&Identity>, expected: NodeId, transport: TransportConfig) -> Result<ClientConfig, Error> {
@@ -238,7 +259,7 @@ fn client(id: Option<&Identity>, expected: NodeId, transport: TransportConfig) -
 
 /// Accepts links from any node, whose identity the handshake proves.
 pub fn link_server(id: &Identity, transport: TransportConfig) -> Result<ServerConfig, Error> {
-    server(id, true, transport)
+    Ok(server_config(link_crypto(id)?, transport))
 }
 
 /// Dials `expected` and nobody else, proving who we are.
@@ -248,7 +269,7 @@ pub fn link_client(id: &Identity, expected: NodeId, transport: TransportConfig) 
 
 /// The exit's side of inner connections.
 pub fn inner_server(id: &Identity, transport: TransportConfig) -> Result<ServerConfig, Error> {
-    server(id, false, transport)
+    Ok(server_config(raw_key_crypto(id, false)?, transport))
 }
 
 /// The client's side: nameless itself, it accepts the exit `expected` only.

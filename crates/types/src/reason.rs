@@ -116,6 +116,12 @@ reasons! {
     DescriptorOversized = "descriptor_oversized",
     /// A descriptor that does not parse.
     DescriptorMalformed = "descriptor_malformed",
+    /// HTTP/3 that breaks its rules.
+    WebMalformed = "web_malformed",
+    /// HTTP/3 that asks for something else than a link, or for a second one.
+    WebRefused = "web_refused",
+    /// Headers, settings or padding of HTTP/3 larger than allowed.
+    WebOversized = "web_oversized",
 }
 
 /// How often each reason occurred since the node started.
