@@ -1,7 +1,8 @@
-// npm run lint: formatting, lints, types and the direction of dependencies; every fault is named before it fails.
+// npm run lint: formatting, lints, types, the direction of dependencies, and the package; every fault is named before it fails.
 import { fileURLToPath } from 'node:url';
 import { crateFaults } from './lint/crates.mjs';
 import { importFaults } from './lint/imports.mjs';
+import { packageFaults } from './lint/package.mjs';
 import { run } from './setup/exec.mjs';
 import { setUp } from './setup/index.mjs';
 import { at, root } from './setup/paths.mjs';
@@ -31,6 +32,7 @@ await runScript(async () => {
   for (const [name, faults] of [
     ['imports', importFaults()],
     ['crates', crateFaults()],
+    ['package', await packageFaults()],
   ]) {
     process.stdout.write(`== ${name}\n${faults.map((fault) => `${fault}\n`).join('')}`);
     if (faults.length > 0) failed.push(name);
