@@ -12,6 +12,7 @@ pub enum Event {
         address: String,
         incoming: bool,
         version: u8,
+        transport: &'static str,
     },
     LinkDown {
         link: u32,

@@ -9,6 +9,8 @@
 
 mod answer;
 mod associate;
+mod certificate;
+mod control;
 mod event;
 mod exit;
 mod exit_udp;
@@ -26,9 +28,11 @@ mod sessions;
 mod stats;
 mod thread;
 mod udp;
+mod web;
 mod world;
 
 pub use answer::{Answer, ask, ask_blocking};
+pub use certificate::{NewCertificate, new_certificate};
 pub use event::Event;
 pub use failure::Failure;
 pub use node::{CircuitSpec, Node};

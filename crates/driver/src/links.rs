@@ -1,8 +1,8 @@
-//! Links: QUIC connections to neighbours whose identity the handshake has proven.
+//! Links: connections to neighbours whose identity is proven, by QUIC's handshake between nodes and on the control stream
+//! where a browser called (`web`).
 //!
-//! The dialer opens the first bidirectional stream, the control stream. Both sides say HELLO on it first; the version of
-//! the link is the highest both speak, and where there is none the link is closed. After HELLO the stream is the
-//! engine's. Every other bidirectional stream is a session stream of TypeScript.
+//! The dialer opens the first bidirectional stream, the control stream, on which the link begins (`control`). Every other
+//! bidirectional stream is a session stream of TypeScript.
 //!
 //! Invariant: the engine hears of a link only while it is up, and TypeScript hears `link_down` for exactly the links it
 //! heard `link_up` for.
@@ -14,28 +14,27 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use wayfare_engine::Output;
-use wayfare_quic::{ConnectionError, ConnectionHandle, Dir, Instant, QuicEvent, Side, StreamId, link_transport, tls};
+use wayfare_link::{Begin, LinkStart, Up};
+use wayfare_quic::{
+    ConnectionError, ConnectionHandle, Dir, Instant, QuicEvent, Side, StreamId, WEB_ALPN, link_transport, tls,
+};
 use wayfare_types::{NodeId, Reason};
-use wayfare_wire::{Control, ControlDecoder, Datagram};
+use wayfare_wire::Datagram;
 
 use crate::Failure;
 use crate::answer::Answer;
 use crate::event::Event;
+use crate::web::Web;
 use crate::world::World;
 
 pub type LinkId = u32;
 
-/// Link versions this node speaks, which are those of the packets on it.
-const VERSION_MIN: u8 = 1;
-const VERSION_MAX: u8 = 1;
-/// A neighbour that takes less off its control stream than this behind is stuck or hostile.
-const CONTROL_BACKLOG_MAX: usize = 1 << 20;
 /// A connection that has not said HELLO for so long is closed.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// Bytes of the control stream taken in one go, so that a neighbour's set-ups do not hold up a turn.
-const CONTROL_READ: usize = 64 << 10;
+/// Refusals of connections that never became links; that one was lost is none.
+const REFUSALS: [Reason; 3] = [Reason::LinkRefused, Reason::ControlMalformed, Reason::Timeout];
 
 /// A neighbour's connection, from the first handshake datagram on.
 pub(crate) struct Link {
@@ -46,21 +45,24 @@ pub(crate) struct Link {
     pub incoming: bool,
     pub since: Instant,
     pub up: bool,
-    control: StreamId,
-    hello: ControlDecoder,
-    backlog: VecDeque<Bytes>,
-    backlog_bytes: usize,
+    /// Once it is known which stream that is.
+    pub control: Option<StreamId>,
+    pub start: Option<LinkStart>,
+    pub backlog: VecDeque<Bytes>,
+    pub backlog_bytes: usize,
+    /// Of a connection that speaks WebTransport.
+    pub web: Option<Box<Web>>,
+    /// The hash of the certificate that a caller would be shown.
+    pub binding: [u8; 32],
     /// Addresses left to try, and who waits.
     others: VecDeque<SocketAddr>,
     opener: Option<Answer<LinkId>>,
     /// Streams opened before the link was up.
-    early: Vec<StreamId>,
+    pub early: Vec<StreamId>,
     /// Who waits until the peer allows another stream.
     pub waiting_to_open: Vec<Waker>,
-    path_mtu: u16,
+    pub path_mtu: u16,
     pub max_datagram: usize,
-    /// Why this side closed it.
-    closed_for: Option<Reason>,
     pub packets_received: u64,
     pub packets_sent: u64,
     pub bytes_received: u64,
@@ -76,17 +78,18 @@ impl Link {
             incoming,
             since: now,
             up: false,
-            control: StreamId::new(Side::Client, Dir::Bi, 0),
-            hello: ControlDecoder::default(),
+            control: None,
+            start: None,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
+            web: None,
+            binding: [0; 32],
             others: VecDeque::new(),
             opener: None,
             early: Vec::new(),
             waiting_to_open: Vec::new(),
             path_mtu: 0,
             max_datagram: 0,
-            closed_for: None,
             packets_received: 0,
             packets_sent: 0,
             bytes_received: 0,
@@ -96,6 +99,11 @@ impl Link {
 
     fn peer_text(&self) -> String {
         self.peer.map(|p| p.to_string()).unwrap_or_default()
+    }
+
+    /// How it came, as TypeScript calls it.
+    pub fn transport(&self) -> &'static str {
+        if self.web.is_some() { "webtransport" } else { "quic" }
     }
 }
 
@@ -139,14 +147,17 @@ impl World {
     /// Closes a link for a reason the peer is told.
     pub fn link_close(&mut self, now: Instant, id: LinkId, reason: Reason) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.closed_for.get_or_insert(reason);
-        let handle = link.handle;
-        self.quic.close(now, handle, reason as u32, reason.name().as_bytes());
+        if link.web.is_some() {
+            self.web_close(now, id, reason);
+        } else {
+            let handle = link.handle;
+            self.quic.close(now, handle, reason as u32, reason.name().as_bytes());
+        }
         // quinn-proto says nothing of a close of our own, so this is the end of it.
         self.link_lost(now, id, reason);
     }
 
-    fn link_lost(&mut self, now: Instant, id: LinkId, reason: Reason) {
+    pub fn link_lost(&mut self, now: Instant, id: LinkId, reason: Reason) {
         let Some(mut link) = self.links.remove(&id) else { return };
         self.by_handle.remove(&link.handle);
         if link.up {
@@ -156,7 +167,7 @@ impl World {
             link.waiting_to_open.drain(..).for_each(Waker::wake);
             return;
         }
-        if reason == Reason::LinkRefused {
+        if reason == Reason::LinkRefused || (link.incoming && REFUSALS.contains(&reason)) {
             self.count(reason);
         }
         if let (Some(opener), Some(peer)) = (link.opener.take(), link.peer) {
@@ -189,26 +200,38 @@ impl World {
         if let QuicEvent::Accepted = event {
             let Some(address) = self.quic.peek(handle).map(|c| c.remote_address()) else { return };
             let id = self.next_id();
-            self.link_insert(id, Link::new(now, handle, address, true));
+            let mut link = Link::new(now, handle, address, true);
+            link.binding = self.binding;
+            self.link_insert(id, link);
             return;
         }
-        let Some(&id) = self.by_handle.get(&handle) else { return };
+        let Some(&id) = self.by_handle.get(&handle) else {
+            if let QuicEvent::Lost(_) = event {
+                self.leaving.retain(|(_, leaving)| *leaving != handle);
+            }
+            return;
+        };
         match event {
             QuicEvent::Datagrams => self.link_datagrams(now, id),
             QuicEvent::Readable(stream) => self.link_readable(now, id, stream),
             QuicEvent::Writable(stream) => self.link_writable(now, id, stream),
+            QuicEvent::Opened(dir) if self.links.get(&id).is_some_and(|l| l.web.is_some()) => {
+                self.web_opened(now, id, dir);
+            }
             QuicEvent::Opened(Dir::Bi) => self.link_opened(now, id),
+            // Neighbours have no use for such a stream, and it would be left to fill its window.
+            QuicEvent::Opened(Dir::Uni) => self.link_close(now, id, Reason::ControlMalformed),
             QuicEvent::Available(Dir::Bi) => self.sessions_available(id),
             QuicEvent::Stopped(stream, _) => self.link_writable(now, id, stream),
             QuicEvent::Connected => self.link_connected(now, id),
             QuicEvent::Lost(error) => {
-                let connected = self.links.get(&id).is_some_and(|l| l.path_mtu > 0);
-                self.link_lost(now, id, loss_reason(&error, connected));
+                let Some(link) = self.links.get(&id) else { return };
+                let reason = loss_reason(&error, link.path_mtu > 0, link.web.is_some());
+                self.link_lost(now, id, reason);
             }
             QuicEvent::Accepted
             | QuicEvent::Finished(_)
             | QuicEvent::DatagramsUnblocked
-            | QuicEvent::Opened(Dir::Uni)
             | QuicEvent::Available(Dir::Uni) => {}
         }
     }
@@ -216,64 +239,31 @@ impl World {
     fn link_connected(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let handle = link.handle;
+        if link.incoming && self.quic.protocol(handle).as_deref() == Some(WEB_ALPN) {
+            return self.web_connected(now, id);
+        }
         let proven = self.quic.peer_id(handle);
         // A dialer has checked the key already; an identity that is our own means that someone holds our key.
-        if proven.is_none()
-            || link.peer.is_some_and(|expected| Some(expected) != proven)
-            || proven == Some(self.identity.id())
-        {
+        let Some(peer) = proven.filter(|p| link.peer.is_none_or(|expected| expected == *p) && *p != self.identity.id())
+        else {
             return self.link_close(now, id, Reason::LinkRefused);
-        }
-        link.peer = proven;
+        };
+        link.peer = Some(peer);
+        let control = StreamId::new(Side::Client, Dir::Bi, 0);
+        link.control = Some(control);
         self.watch_mtu(id);
         let Some(link) = self.links.get(&id) else { return };
         if !link.incoming {
             let opened = self.quic.conn(handle).and_then(|c| c.streams().open(Dir::Bi));
-            if opened != Some(link.control) {
+            if opened != Some(control) {
                 return self.link_close(now, id, Reason::LinkRefused);
             }
-            self.say_hello(now, id);
-        }
-    }
-
-    fn say_hello(&mut self, now: Instant, id: LinkId) {
-        let mut hello = Vec::new();
-        Control::Hello { version_min: VERSION_MIN, version_max: VERSION_MAX, features: 0 }.encode(&mut hello);
-        self.send_control(now, id, hello.into());
-    }
-
-    fn send_control(&mut self, now: Instant, id: LinkId, frame: Bytes) {
-        let Some(link) = self.links.get_mut(&id) else { return self.engine.counters().count(Reason::LinkGone) };
-        link.backlog_bytes += frame.len();
-        link.backlog.push_back(frame);
-        if link.backlog_bytes > CONTROL_BACKLOG_MAX {
-            self.count(Reason::QueueFull);
-            return self.link_close(now, id, Reason::QueueFull);
-        }
-        self.write_control(now, id);
-    }
-
-    fn write_control(&mut self, now: Instant, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(conn) = self.quic.conn(link.handle) else { return };
-        let mut stream = conn.send_stream(link.control);
-        while !link.backlog.is_empty() {
-            match stream.write_chunks(link.backlog.make_contiguous()) {
-                Ok(written) => {
-                    link.backlog_bytes -= written.bytes;
-                    link.backlog.drain(..written.chunks);
-                    if written.bytes == 0 {
-                        return;
-                    }
-                }
-                Err(wayfare_quic::WriteError::Blocked) => return,
-                Err(_) => return self.link_close(now, id, Reason::ControlMalformed),
-            }
+            self.control_begin(now, id, Begin::Proven(peer));
         }
     }
 
     fn link_writable(&mut self, now: Instant, id: LinkId, stream: StreamId) {
-        if self.links.get(&id).is_some_and(|l| l.control == stream) {
+        if self.links.get(&id).is_some_and(|l| l.control == Some(stream)) {
             self.write_control(now, id);
         } else {
             self.session_wake_writer(id, stream);
@@ -284,81 +274,42 @@ impl World {
         loop {
             let Some(link) = self.links.get_mut(&id) else { return };
             let Some(stream) = self.quic.conn(link.handle).and_then(|c| c.streams().accept(Dir::Bi)) else { return };
-            if stream == link.control {
-                self.say_hello(now, id);
-                self.link_control(now, id);
-            } else if link.up {
-                self.session_opened(id, stream);
-            } else {
-                link.early.push(stream);
+            match link.peer {
+                Some(peer) if link.control == Some(stream) => {
+                    self.control_begin(now, id, Begin::Proven(peer));
+                    self.link_control(now, id);
+                }
+                _ => self.link_stream(id, stream),
             }
         }
     }
 
+    /// A session stream that the peer opened.
+    pub fn link_stream(&mut self, id: LinkId, stream: StreamId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.up {
+            self.session_opened(id, stream);
+        } else {
+            link.early.push(stream);
+        }
+    }
+
     fn link_readable(&mut self, now: Instant, id: LinkId, stream: StreamId) {
-        if self.links.get(&id).is_some_and(|l| l.control == stream) {
+        let Some(link) = self.links.get(&id) else { return };
+        if link.web.as_ref().is_some_and(|web| web.wants(stream)) {
+            self.web_read(now, id, stream);
+        } else if link.control == Some(stream) {
             self.link_control(now, id);
         } else {
             self.session_wake_reader(id, stream);
         }
     }
 
-    /// Takes what the control stream has: HELLO for us, the rest for the engine.
-    fn link_control(&mut self, now: Instant, id: LinkId) {
-        let mut arrived: Vec<Bytes> = Vec::new();
-        let mut ended = false;
-        {
-            let Some(link) = self.links.get(&id) else { return };
-            let control = link.control;
-            let Some(conn) = self.quic.conn(link.handle) else { return };
-            let mut stream = conn.recv_stream(control);
-            let Ok(mut chunks) = stream.read(true) else { return };
-            loop {
-                match chunks.next(CONTROL_READ) {
-                    Ok(Some(chunk)) => arrived.push(chunk.bytes),
-                    Err(wayfare_quic::ReadError::Blocked) => break,
-                    Ok(None) | Err(_) => {
-                        ended = true;
-                        break;
-                    }
-                }
-            }
-            let _ = chunks.finalize();
-        }
-        for bytes in arrived {
-            let mut rest = &bytes[..];
-            let Some(link) = self.links.get_mut(&id) else { return };
-            if !link.up {
-                match link.hello.next(&mut rest) {
-                    Ok(None) => continue,
-                    Ok(Some(Control::Hello { version_min, version_max, .. })) => {
-                        let version = version_max.min(VERSION_MAX);
-                        if version < version_min.max(VERSION_MIN) {
-                            return self.link_close(now, id, Reason::LinkRefused);
-                        }
-                        self.link_up(now, id, version);
-                    }
-                    Ok(Some(_)) | Err(_) => {
-                        self.count(Reason::ControlMalformed);
-                        return self.link_close(now, id, Reason::ControlMalformed);
-                    }
-                }
-            }
-            if !rest.is_empty()
-                && let Err(reason) = self.engine.handle_control(now, id, rest)
-            {
-                return self.link_close(now, id, reason);
-            }
-        }
-        if ended {
-            self.link_close(now, id, Reason::LinkGone);
-        }
-    }
-
-    fn link_up(&mut self, now: Instant, id: LinkId, version: u8) {
+    pub fn link_up(&mut self, now: Instant, id: LinkId, Up { peer, version }: Up) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(peer) = link.peer else { return };
+        link.peer = Some(peer);
         link.up = true;
+        link.start = None;
         let opener = link.opener.take();
         let early = std::mem::take(&mut link.early);
         self.events.push(Event::LinkUp {
@@ -367,6 +318,7 @@ impl World {
             address: link.address.to_string(),
             incoming: link.incoming,
             version,
+            transport: link.transport(),
         });
         let max_datagram = link.max_datagram;
         self.engine.link_up(now, id, peer, max_datagram);
@@ -384,6 +336,7 @@ impl World {
             return;
         }
         let Some(max) = self.quic.conn(link.handle).and_then(|c| c.datagrams().max_size()) else { return };
+        let max = max.saturating_sub(link.web.as_ref().map_or(0, |web| web.prefix.len()));
         (link.path_mtu, link.max_datagram) = (mtu, max);
         if link.up {
             self.engine.link_mtu(id, max);
@@ -392,7 +345,16 @@ impl World {
 
     fn link_datagrams(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        while let Some(datagram) = self.quic.receive(link.handle) {
+        while let Some(mut datagram) = self.quic.receive(link.handle) {
+            if let Some(web) = &link.web {
+                match web.session.datagram(&datagram) {
+                    Ok(prefix) => datagram.advance(prefix),
+                    Err(reason) => {
+                        self.engine.counters().count(reason);
+                        continue;
+                    }
+                }
+            }
             link.packets_received += 1;
             link.bytes_received += datagram.len() as u64;
             if !link.up {
@@ -421,6 +383,7 @@ impl World {
     fn send_datagram(&mut self, id: LinkId, data: Bytes) {
         let Some(link) = self.links.get_mut(&id) else { return self.engine.counters().count(Reason::LinkGone) };
         let Some(conn) = self.quic.conn(link.handle) else { return self.engine.counters().count(Reason::LinkGone) };
+        let data = link.web.as_ref().map_or(data.clone(), |web| web.prefixed(&data));
         let bytes = data.len();
         let mut datagrams = conn.datagrams();
         // The oldest goes: what waited longest is what its sender has given up first.
@@ -462,9 +425,11 @@ impl World {
     }
 }
 
-fn loss_reason(error: &ConnectionError, connected: bool) -> Reason {
+fn loss_reason(error: &ConnectionError, connected: bool, web: bool) -> Reason {
     match error {
         ConnectionError::TimedOut => Reason::Timeout,
+        // The codes of HTTP/3 are none of ours.
+        ConnectionError::ApplicationClosed(_) if web => Reason::LinkGone,
         ConnectionError::ApplicationClosed(close) => usize::try_from(close.error_code.into_inner())
             .ok()
             .and_then(|code| Reason::ALL.get(code))

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use wayfare_engine::{HopSpec, SizeClass, Suite};
-use wayfare_quic::Instant;
 use wayfare_quic::tls::Identity;
+use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
 use zeroize::Zeroizing;
 
@@ -134,6 +134,24 @@ impl Node {
 
     pub fn set_onion_keys(&self, seeds: Zeroizing<Vec<[u8; 32]>>) {
         self.act(move |node| node.world.borrow_mut().engine.set_onion_keys(&seeds));
+    }
+
+    /// What browsers are shown from now on: certificates (DER) and their keys (PKCS#8), the current one first. Without any,
+    /// nobody is let in by WebTransport.
+    pub fn set_certificates(&self, certificates: &[(&[u8], &[u8])]) -> Result<(), Failure> {
+        let checked = certificates
+            .iter()
+            .map(|(certificate, key)| WebCertificate::new(certificate, key))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Failure::new(Failure::INVALID, format!("a certificate for browsers: {e}")))?;
+        self.act(move |node| {
+            let world = &mut *node.world.borrow_mut();
+            if world.set_certificate(checked.first()).is_err() {
+                // The identity was good enough to start with, so this is the system's doing; the old one stays.
+                world.count(Reason::LinkRefused);
+            }
+        });
+        Ok(())
     }
 
     pub fn set_exit_rules(&self, rules: &ExitRules) -> Result<(), Failure> {

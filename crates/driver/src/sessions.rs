@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use wayfare_quic::{Dir, ReadError, ReadableError, StreamId, VarInt, WriteError};
+use wayfare_quic::{Dir, ReadError, ReadableError, StreamId, WriteError};
 use wayfare_types::Reason;
 
 use crate::Failure;
 use crate::event::Event;
 use crate::links::LinkId;
+use crate::web::reset_code;
 use crate::world::{Shared, World};
 
 /// The most one read gives.
@@ -21,6 +22,8 @@ pub const READ_MAX: usize = 64 << 10;
 pub(crate) struct Session {
     link: LinkId,
     stream: StreamId,
+    /// What the link's transport puts before the first byte of ours, as far as it is unwritten.
+    head: Bytes,
     reader: Option<Waker>,
     writer: Option<Waker>,
     read_ended: bool,
@@ -41,16 +44,16 @@ fn reset() -> Failure {
 }
 
 impl World {
-    fn session_insert(&mut self, link: LinkId, stream: StreamId) -> u32 {
+    fn session_insert(&mut self, link: LinkId, stream: StreamId, head: Bytes) -> u32 {
         let id = self.next_id();
-        let session = Session { link, stream, reader: None, writer: None, read_ended: false, write_ended: false };
+        let session = Session { link, stream, head, reader: None, writer: None, read_ended: false, write_ended: false };
         self.sessions.insert(id, session);
         self.session_ids.insert((link, stream), id);
         id
     }
 
     pub fn session_opened(&mut self, link: LinkId, stream: StreamId) {
-        let id = self.session_insert(link, stream);
+        let id = self.session_insert(link, stream, Bytes::new());
         self.events.push(Event::StreamOpened { link, stream: id });
     }
 
@@ -144,8 +147,9 @@ impl World {
         let stream = session.stream;
         let handle = self.links.get(&session.link).ok_or_else(gone)?.handle;
         let conn = self.quic.conn(handle).ok_or_else(gone)?;
-        while !data.is_empty() {
-            match conn.send_stream(stream).write_chunks(std::slice::from_mut(data)) {
+        while !session.head.is_empty() || !data.is_empty() {
+            let part = if session.head.is_empty() { &mut *data } else { &mut session.head };
+            match conn.send_stream(stream).write_chunks(std::slice::from_mut(part)) {
                 Ok(written) if written.bytes > 0 => {}
                 Ok(_) | Err(WriteError::Blocked) => {
                     session.writer = Some(waker.clone());
@@ -161,7 +165,21 @@ impl World {
         Ok(Step::Done(()))
     }
 
+    /// Writes what is unwritten of the head; whether all of it is.
+    fn session_write_head(&mut self, id: u32) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
+        if let Some(conn) = self.links.get(&session.link).and_then(|l| self.quic.conn(l.handle)) {
+            // Where there is no room yet, the first write brings it.
+            let _ = conn.send_stream(session.stream).write_chunks(std::slice::from_mut(&mut session.head));
+        }
+        session.head.is_empty()
+    }
+
     pub fn session_finish(&mut self, id: u32) {
+        // A stream without its head would be none of the session's.
+        if !self.session_write_head(id) {
+            return self.session_reset(id, 0);
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         let stream = session.stream;
         if let Some(conn) = self.links.get(&session.link).and_then(|l| self.quic.conn(l.handle)) {
@@ -174,9 +192,11 @@ impl World {
     pub fn session_reset(&mut self, id: u32, code: u32) {
         let Some(session) = self.sessions.get(&id) else { return };
         let stream = session.stream;
-        if let Some(conn) = self.links.get(&session.link).and_then(|l| self.quic.conn(l.handle)) {
-            let _ = conn.send_stream(stream).reset(VarInt::from_u32(code));
-            let _ = conn.recv_stream(stream).stop(VarInt::from_u32(code));
+        let Some(link) = self.links.get(&session.link) else { return };
+        let code = reset_code(link.web.is_some(), code);
+        if let Some(conn) = self.quic.conn(link.handle) {
+            let _ = conn.send_stream(stream).reset(code);
+            let _ = conn.recv_stream(stream).stop(code);
         }
         self.session_remove(id);
     }
@@ -191,7 +211,12 @@ pub(crate) async fn open(node: Rc<Shared>, link: LinkId) -> Result<u32, Failure>
         };
         let Some(conn) = world.quic.conn(l.handle) else { return Poll::Ready(Err(gone())) };
         match conn.streams().open(Dir::Bi) {
-            Some(stream) => Poll::Ready(Ok(world.session_insert(link, stream))),
+            Some(stream) => {
+                let head = l.web.as_ref().map_or_else(Bytes::new, |web| web.head.clone());
+                let id = world.session_insert(link, stream, head);
+                world.session_write_head(id);
+                Poll::Ready(Ok(id))
+            }
             None => {
                 l.waiting_to_open.push(cx.waker().clone());
                 Poll::Pending

@@ -158,6 +158,12 @@ async fn farewell(node: &Rc<Shared>, on_events: &OnEvents) {
         links.into_iter().for_each(|link| world.link_close(now, link, Reason::LinkGone));
     }
     turn(node, on_events);
+    {
+        // Sessions have said goodbye in their way; nobody will be here to wait for the answer.
+        let now = Instant::now();
+        node.world.borrow_mut().close_leaving(now, now + FAR);
+    }
+    turn(node, on_events);
     // A full buffer of the kernel empties at the speed of the wire; a goodbye is not worth waiting longer for.
     let blocked = poll_fn(|cx| node.world.borrow().blocked_on().map_or(Poll::Ready(()), |s| s.poll_writable(cx)));
     if tokio::time::timeout(Duration::from_millis(100), blocked).await.is_ok() {

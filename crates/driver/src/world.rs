@@ -6,7 +6,7 @@
 //! Invariant: after a turn no event and no output is left waiting, unless the socket's buffer is full.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,8 +15,10 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use wayfare_engine::{Engine, EngineConfig};
 use wayfare_exit::ExitPolicy;
-use wayfare_quic::tls::{self, Identity};
-use wayfare_quic::{ConnectionHandle, EndpointConfig, HostConfig, Instant, QuicHost, Transmit, link_transport};
+use wayfare_quic::tls::Identity;
+use wayfare_quic::{
+    ConnectionHandle, EndpointConfig, HostConfig, Instant, QuicHost, Transmit, link_transport, listener,
+};
 use wayfare_types::{NodeId, Reason};
 
 use crate::Failure;
@@ -68,6 +70,10 @@ pub(crate) struct World {
     pub by_handle: FxHashMap<ConnectionHandle, LinkId>,
     /// When to look for connections that never became links.
     pub hello_at: Option<Instant>,
+    /// The hash of the certificate that new callers are shown, or zeros.
+    pub binding: [u8; 32],
+    /// Connections whose sessions were closed, which their clients should close until then.
+    pub leaving: VecDeque<(Instant, ConnectionHandle)>,
     pub sessions: FxHashMap<u32, Session>,
     pub session_ids: FxHashMap<(LinkId, wayfare_quic::StreamId), u32>,
     pub flows: FxHashMap<u32, FlowSlot>,
@@ -166,7 +172,7 @@ impl World {
             None => engine.refuse_older_setups(now),
         }
         let identity = Identity::from_seed(&options.identity_seed).map_err(|e| system(e.to_string()))?;
-        let server = tls::link_server(&identity, link_transport(options.limits.link_idle_ms))
+        let server = listener(&identity, None, link_transport(options.limits.link_idle_ms))
             .map_err(|e| system(e.to_string()))?;
         let mut endpoint = EndpointConfig::default();
         // Packets of other kinds can come to share the socket, told apart by QUIC's fixed bit (RFC 9000, section 17).
@@ -192,6 +198,8 @@ impl World {
             links: FxHashMap::default(),
             by_handle: FxHashMap::default(),
             hello_at: None,
+            binding: [0; 32],
+            leaving: VecDeque::new(),
             sessions: FxHashMap::default(),
             session_ids: FxHashMap::default(),
             flows: FxHashMap::default(),
@@ -236,6 +244,7 @@ impl World {
         if self.hello_at.is_some_and(|at| at <= now) {
             self.close_late_hellos(now);
         }
+        self.close_leaving(now, now);
         let mut more = false;
         for index in 0..self.sockets.len() {
             for receive in 0..RECEIVES_PER_TURN {
@@ -316,6 +325,7 @@ impl World {
     }
 
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at].into_iter().flatten().min()
+        let leaving = self.leaving.front().map(|(at, _)| *at);
+        [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at, leaving].into_iter().flatten().min()
     }
 }

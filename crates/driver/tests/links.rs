@@ -30,6 +30,7 @@ async fn both_ends_of_a_link_know_each_other_and_hear_of_its_end() {
         address: b.address.to_string(),
         incoming: false,
         version: 1,
+        transport: "quic",
     };
     assert_eq!(at_a, expected);
     let (seen, address) = b
