@@ -9,7 +9,9 @@
 export interface OnionKey {
   /** X-Wing public key, 1216 bytes. */
   key: Uint8Array;
+  /** From when on set-ups may be sealed to it, unix seconds. */
   from_s: number;
+  /** Until when, unix seconds. */
   until_s: number;
 }
 
@@ -19,20 +21,39 @@ export interface Descriptor {
   id: string;
   /** Grows with every edition. */
   seq: number;
-  /** When it was signed, and when it stops to count; unix seconds. */
+  /** When it was signed, unix seconds. */
   time_s: number;
+  /** When it stops to count, unix seconds. */
   expires_s: number;
   /** `ip:port`, where its UDP socket is reached. */
   addresses: string[];
-  roles: { client: boolean; relay: boolean; exit: boolean };
+  /** What it does for others. */
+  roles: {
+    /** It opens circuits; no node tells that of itself. */
+    client: boolean;
+    /** It forwards. */
+    relay: boolean;
+    /** It connects to destinations. */
+    exit: boolean;
+  };
   /** Those that are valid now or soon, the newest first. */
   onionKeys: OnionKey[];
   /** Cipher suites it takes in set-ups. */
   suites: string[];
   /** Link protocol versions. */
-  versions: { min: number; max: number };
+  versions: {
+    /** The lowest that it speaks. */
+    min: number;
+    /** The highest that it speaks. */
+    max: number;
+  };
   /** The node's own estimates; a hint, never a proof. */
-  estimates: { rate_bytes_per_s?: number; rtt_us?: number };
+  estimates: {
+    /** What it can forward, bytes per second. */
+    rate_bytes_per_s?: number;
+    /** The round trip to its neighbours, microseconds. */
+    rtt_us?: number;
+  };
 }
 
 export interface Directory {

@@ -5,6 +5,7 @@
  * reason of the core (`reasons()`) or one of `ErrorCode`.
  */
 
+/** The codes of errors that arise above the core. Those of the core itself are drop reasons (`NodeStatus.host.drops` names all). */
 export type ErrorCode =
   /** A configuration that does not parse or does not fit. */
   | 'config_invalid'
@@ -36,15 +37,19 @@ export type ErrorCode =
   | 'admin_refused'
   | 'internal';
 
+/** What an error may carry besides code and message. */
 export interface ErrorDetails {
   /** What to do about it, one sentence. */
   hint?: string | undefined;
+  /** What led to it. */
   cause?: unknown;
 }
 
+/** Whatever Wayfare throws, rejects with or emits: a stable `code`, one sentence, often a hint. */
 export class WayfareError extends Error {
   /** An `ErrorCode`, or a drop reason of the core. */
   readonly code: string;
+  /** What to do about it, one sentence. */
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {

@@ -37,11 +37,17 @@ export interface Store {
 /** Fields never hold a destination's name or address; the sink drops such fields besides (ts/base/log.ts). */
 export type LogFields = Record<string, string | number | boolean | null | undefined>;
 
+/** Where a node writes what it does; pino and console fit with a few lines between. */
 export interface Log {
+  /** What helps to find a fault. */
   debug(message: string, fields?: LogFields): void;
+  /** What an operator likes to know. */
   info(message: string, fields?: LogFields): void;
+  /** What failed and is tried again, or was refused. */
   warn(message: string, fields?: LogFields): void;
+  /** What should not happen. */
   error(message: string, fields?: LogFields): void;
+  /** A log that adds these fields to each line. */
   child(fields: LogFields): Log;
 }
 

@@ -44,6 +44,7 @@ export interface HostOptions {
   limits?: Partial<HostLimits>;
 }
 
+/** What a node does at most. */
 export interface HostLimits {
   /** Circuits this relay carries at most. Default 100000. */
   circuits: number;
@@ -84,10 +85,17 @@ export interface ExitRules {
   allow?: string[];
 }
 
+/** A proxy on this machine. */
 export interface ProxyOptions {
-  /** `ip:port`. */
+  /** `ip:port`; port 0 picks one. */
   listen: string;
-  credentials?: { user: string; password: string };
+  /** Asked of every client of the proxy. Beyond loopback there must be some. */
+  credentials?: {
+    /** 1 to 255 bytes. */
+    user: string;
+    /** 1 to 255 bytes. */
+    password: string;
+  };
 }
 
 /** What the host tells TypeScript, in order. */
@@ -123,17 +131,29 @@ export type HostEvent =
   /** The request's flow ended (or its client left). */
   | { type: 'proxy_closed'; request: ProxyRequestId; received: number; sent: number; reason: string };
 
+/** Counts of one link since it is up. */
 export interface LinkStats {
+  /** Its number at this node. */
   link: LinkId;
+  /** The neighbour's id, 64 hex digits. */
   peer: string;
+  /** Where the neighbour is, `ip:port`. */
   address: string;
+  /** Whether the neighbour dialled. */
   incoming: boolean;
+  /** The smoothed round trip, microseconds. */
   rtt_us: number;
+  /** The largest UDP payload that passes, bytes. */
   mtu: number;
+  /** Onion packets that came. */
   packets_received: number;
+  /** Onion packets that left. */
   packets_sent: number;
+  /** Bytes of UDP payload that came. */
   bytes_received: number;
+  /** Bytes of UDP payload that left. */
   bytes_sent: number;
+  /** How long it is up, milliseconds. */
   age_ms: number;
 }
 
@@ -146,25 +166,61 @@ export interface CircuitStats {
   bytes_backward: number;
 }
 
+/** What a node counts, since it has started. */
 export interface HostStats {
+  /** The links that are up. */
   links: LinkStats[];
   /** Totals at this node, all circuits, past ones included. */
-  relayed: { packets_forward: number; packets_backward: number; bytes_forward: number; bytes_backward: number };
+  relayed: {
+    /** Packets on their way from clients. */
+    packets_forward: number;
+    /** Packets on their way to clients. */
+    packets_backward: number;
+    /** Payload bytes on their way from clients. */
+    bytes_forward: number;
+    /** Payload bytes on their way to clients. */
+    bytes_backward: number;
+  };
+  /** What this node did as an exit. */
   exit: {
+    /** Connections to destinations that are open. */
     flows_open: number;
+    /** All there have been. */
     flows_total: number;
+    /** Bytes that destinations sent. */
     bytes_in: number;
+    /** Bytes that were sent to destinations. */
     bytes_out: number;
+    /** UDP datagrams that destinations sent. */
     udp_in: number;
+    /** UDP datagrams that were sent to destinations. */
     udp_out: number;
   };
-  client: { flows_open: number; flows_total: number; bytes_in: number; bytes_out: number };
-  circuits: { client: number; relay: number; exit: number };
+  /** What this node did as a client. */
+  client: {
+    /** Connections through the network that are open. */
+    flows_open: number;
+    /** All there have been. */
+    flows_total: number;
+    /** Bytes that came for applications. */
+    bytes_in: number;
+    /** Bytes that applications sent. */
+    bytes_out: number;
+  };
+  /** Circuits that stand. */
+  circuits: {
+    /** Its own. */
+    client: number;
+    /** Those it forwards. */
+    relay: number;
+    /** Those that end here. */
+    exit: number;
+  };
   /** Bytes held for readers that have not read them. */
   reader_bytes: number;
-  /** CPU time of the driver's thread. */
+  /** CPU time of the driver's thread, microseconds. */
   cpu_us: number;
-  /** Count by reason; every reason is there. */
+  /** How much was dropped or refused, by reason; every reason is there. */
   drops: Record<string, number>;
 }
 

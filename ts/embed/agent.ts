@@ -11,6 +11,7 @@ import type { DialTarget } from '../runtime/dial.js';
 import type { FlowDuplex } from './duplex.js';
 import { secure, type TlsOptions } from './tls.js';
 
+/** How an agent keeps its connections. */
 export interface AgentOptions {
   /** Requests of different keys never share a circuit, nor a connection. */
   isolation?: string;
@@ -28,6 +29,7 @@ export interface AgentOptions {
   signal?: AbortSignal;
 }
 
+/** How an agent for `https:` keeps its connections. */
 export interface SecureAgentOptions extends AgentOptions {
   /** The TLS inside the circuit. */
   tls?: TlsOptions;
@@ -64,7 +66,10 @@ function common({ isolation, signal, ...rest }: AgentOptions): http.AgentOptions
 export class FlowAgent extends http.Agent {
   readonly #dial: Dial;
 
-  /** Use `node.agent()`. */
+  /**
+   * Use `node.agent()`.
+   * @internal
+   */
   constructor(dial: Dial, options: AgentOptions = {}) {
     super(common(options));
     this.#dial = dial;
@@ -91,7 +96,10 @@ export class FlowAgent extends http.Agent {
 export class SecureFlowAgent extends https.Agent {
   readonly #dial: Dial;
 
-  /** Use `node.httpsAgent()`. */
+  /**
+   * Use `node.httpsAgent()`.
+   * @internal
+   */
   constructor(dial: Dial, options: SecureAgentOptions = {}) {
     const { tls, ...rest } = options;
     super({ ...common(rest), ...tls });

@@ -11,6 +11,7 @@ import type { DialedConnection } from '../runtime/dial.js';
 /** A timer's delay is a signed 32-bit number of milliseconds. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
+/** What becomes of the stream at its end. */
 export interface FlowDuplexOptions {
   /** Keeps our side open when the destination has ended its own. Default `false`, as with `net.connect()`. */
   allowHalfOpen?: boolean;
@@ -37,7 +38,10 @@ export class FlowDuplex extends Duplex {
   #exitAddress: string | undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  /** Use `node.dialNode()`. */
+  /**
+   * Use `node.dialNode()`.
+   * @internal
+   */
   constructor(connection: DialedConnection, options: FlowDuplexOptions = {}) {
     super({ allowHalfOpen: options.allowHalfOpen ?? false });
     this.#connection = connection;
@@ -124,6 +128,7 @@ export class FlowDuplex extends Duplex {
     return this.destroy();
   }
 
+  /** @internal */
   override _read(): void {
     this.#reader.read().then(
       ({ value, done }) => {
@@ -136,6 +141,7 @@ export class FlowDuplex extends Duplex {
     );
   }
 
+  /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#touch();
     this.#writer.write(chunk).then(
@@ -148,11 +154,15 @@ export class FlowDuplex extends Duplex {
     );
   }
 
-  /** What piled up goes in one piece: each write crosses to the native core. */
+  /**
+   * What piled up goes in one piece: each write crosses to the native core.
+   * @internal
+   */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', done);
   }
 
+  /** @internal */
   override _final(done: (error?: Error | null) => void): void {
     this.#writer.close().then(
       () => done(),
@@ -160,6 +170,7 @@ export class FlowDuplex extends Duplex {
     );
   }
 
+  /** @internal */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearTimeout(this.#idle);
     this.connecting = false;

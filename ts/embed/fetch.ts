@@ -23,6 +23,7 @@ import { secure, type TlsOptions } from './tls.js';
 /** Dispatchers kept, one per isolation key; the one that was used longest ago is closed when its requests are done. */
 const DISPATCHERS_MAX = 64;
 
+/** Which circuit, and which TLS inside it. */
 export interface DispatcherOptions {
   /** Requests of different keys never share a circuit, nor a connection. */
   isolation?: string;

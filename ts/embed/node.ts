@@ -10,6 +10,7 @@ import { type AgentOptions, type Dial, FlowAgent, type SecureAgentOptions, Secur
 import { FlowDuplex, type FlowDuplexOptions } from './duplex.js';
 import { type DispatcherOptions, Fetcher, type FetchInit, type FetchInput } from './fetch.js';
 
+/** How a connection is made, and what becomes of it at its end. */
 export interface DialNodeOptions extends DialOptions, FlowDuplexOptions {}
 
 /** A running node on Node.js, made by `createNode()`. */
@@ -53,6 +54,7 @@ export class WayfareNode extends BaseNode {
     return this.#fetcher.fetch(input, init);
   };
 
+  /** Ends the node and all that it opened: connections break off. Resolves when nothing of it runs; may be called again. */
   override async close(): Promise<void> {
     await Promise.all([this.#fetcher.close(), super.close()]);
   }

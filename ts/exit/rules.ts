@@ -5,6 +5,7 @@
 import { ConfigError } from '../base/errors.js';
 import type { ExitRules } from '../core/host.js';
 
+/** What an exit's operator allows and refuses. Every non-global address is refused unless said otherwise here. */
 export interface ExitOptions {
   /**
    * Lets strangers' connections reach this machine's own loopback services (127.0.0.0/8 and ::1). For trying things out on one

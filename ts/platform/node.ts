@@ -15,6 +15,7 @@ export {
   AbortedError,
   ConfigError,
   type ErrorCode,
+  type ErrorDetails,
   NetworkError,
   ProtocolError,
   SystemError,
@@ -22,17 +23,41 @@ export {
   WayfareError,
 } from '../base/errors.js';
 export type { Log, LogFields } from '../base/ports.js';
-export type { HostLimits, HostStats, ProxyOptions } from '../core/host.js';
+export type { HostLimits, HostStats, LinkStats, ProxyOptions } from '../core/host.js';
+export { type AgentOptions, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from '../embed/agent.js';
+export { FlowDuplex, type FlowDuplexOptions } from '../embed/duplex.js';
+export type { DispatcherOptions, FetchInit, FetchInput } from '../embed/fetch.js';
+export type { DialNodeOptions } from '../embed/node.js';
+export type { TlsOptions } from '../embed/tls.js';
 export type { ExitOptions } from '../exit/rules.js';
 export type { DialedConnection, DialTarget, OpenedFlow } from '../runtime/dial.js';
+export {
+  type NodeEventListener,
+  type NodeEventListenerOptions,
+  type NodeEventMap,
+  PathEvent,
+  PeerEvent,
+} from '../runtime/events.js';
 export type { DialOptions } from '../runtime/node.js';
+export type {
+  Listening,
+  ListenProxyOptions,
+  NodeOptions,
+  NodePeer,
+  NodeStatus,
+  PathHop,
+  PingResult,
+  SignalOptions,
+} from '../runtime/options.js';
+export type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 export { WayfareNode };
-export type { Listening, NodeOptions, NodePeer, NodeStatus, PathHop } from '../runtime/options.js';
-export type { BootstrapPeer } from '../session/neighbours.js';
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
-/** This machine, as a node sees it. */
+/**
+ * This machine, as a node sees it.
+ * @internal
+ */
 export function nodePlatform(log: Log = silent): Platform {
   return {
     core: nativeCore(),
@@ -51,7 +76,8 @@ export function nodePlatform(log: Log = silent): Platform {
 /**
  * Makes a node and starts it: its socket is bound and, with bootstrap peers, it is joining when this resolves.
  *
- * Rejects with a `WayfareError` that names the mending.
+ * Rejects with a `WayfareError` that names the mending: `argument_invalid`, `config_invalid`, `address_in_use`,
+ * `address_unavailable`, `permission_denied`, `store_failed`, `native_missing`, `aborted`.
  */
 export function createNode(options: NodeOptions = {}): Promise<WayfareNode> {
   return createNodeOn(options, nodePlatform(options.log), WayfareNode);

@@ -8,6 +8,7 @@ import { AbortedError, asWayfareError, errorOf } from '../base/errors.js';
 import type { ConnectionId, FlowId, NodeHost } from '../core/host.js';
 import { byteStream } from '../transport/quic.js';
 
+/** What is known of a connection once the exit has connected. */
 export interface OpenedFlow {
   /** The exit's own socket address towards the origin, `ip:port`. */
   local: string;
@@ -15,7 +16,9 @@ export interface OpenedFlow {
 
 /** A TCP connection from an exit to a destination. */
 export interface DialedConnection {
+  /** What the destination sends, read as fast as it is taken. Cancelling it breaks the connection off. */
   readonly readable: ReadableStream<Uint8Array>;
+  /** What goes to the destination. Closing it ends this direction alone; aborting it breaks the connection off. */
   readonly writable: WritableStream<Uint8Array>;
   /** Resolves when the exit has connected; rejects with why it did not. */
   readonly opened: Promise<OpenedFlow>;
@@ -23,6 +26,7 @@ export interface DialedConnection {
   readonly closed: Promise<void>;
   /** Breaks off what has not ended. */
   close(): Promise<void>;
+  /** The same as `close()`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -32,9 +36,11 @@ export interface Lease {
   release(): void;
 }
 
+/** Where to. */
 export interface DialTarget {
   /** A name, which the exit resolves, or an address. */
   host: string;
+  /** A TCP port, 1 to 65535. */
   port: number;
 }
 

@@ -51,7 +51,12 @@ export interface NodeEventMap {
 }
 
 /** A function, or an object with `handleEvent`. */
-export type NodeEventListener<E extends Event> = ((event: E) => void) | { handleEvent(event: E): void };
+export type NodeEventListener<E extends Event> =
+  | ((event: E) => void)
+  | {
+      /** Called at each event. */
+      handleEvent(event: E): void;
+    };
 
 /** As the web's own. */
 export interface NodeEventListenerOptions {

@@ -31,6 +31,7 @@ import {
   type NodePeer,
   type NodeStatus,
   type PathHop,
+  type PingResult,
   type Platform,
   type SignalOptions,
 } from './options.js';
@@ -47,6 +48,7 @@ const REPLAY_FILE = 'setups-seen.bin';
 const DRAIN_MS = 10_000;
 const POLL_MS = 50;
 
+/** How a connection is made. */
 export interface DialOptions {
   /** Breaks the connection off, whether it is open yet or not. */
   signal?: AbortSignal;
@@ -88,7 +90,10 @@ export class WayfareNode extends NodeEventTarget {
   #draining = false;
   #closing: Promise<void> | null = null;
 
-  /** Use `createNode()`. */
+  /**
+   * Use `createNode()`.
+   * @internal
+   */
   constructor(parts: NodeParts) {
     super();
     const { options, platform, host } = parts;
@@ -151,7 +156,10 @@ export class WayfareNode extends NodeEventTarget {
     });
   }
 
-  /** Binds and joins; `createNode()` has called it. */
+  /**
+   * Binds and joins; `createNode()` has called it.
+   * @internal
+   */
   async start(): Promise<void> {
     const { clock, log } = this.#platform;
     this.addresses = await this.#host.start();
@@ -217,7 +225,12 @@ export class WayfareNode extends NodeEventTarget {
     return [`no path yet: ${exits} exits and ${relays} relays are known, a path has ${hops} hops`];
   }
 
-  /** A TCP connection from an exit to `target`. */
+  /**
+   * A TCP connection from an exit to `target`, as web streams.
+   *
+   * Throws `argument_invalid`, `closed` or `draining`; whatever fails later rejects `opened` and `closed`: `no_path`,
+   * `connection_failed`, `aborted`, or what the exit says (`exit_connect_failed`, `exit_name_unresolved`, …).
+   */
   dial(target: DialTarget, options: DialOptions = {}): DialedConnection {
     this.#open();
     if (typeof target.host !== 'string' || target.host.length === 0)
@@ -271,8 +284,12 @@ export class WayfareNode extends NodeEventTarget {
     return listenProxy(this.#host, 'httpListen', options);
   }
 
-  /** Round trips over a link to a node, dialled where there is none. */
-  async ping(id: string, count = 3, options: SignalOptions = {}): Promise<{ rtt_us: number; rtts_us: number[] }> {
+  /**
+   * `count` round trips (64 at most) over a link to a node, dialled where there is none.
+   *
+   * Rejects with `argument_invalid`, `peer_unknown`, `peer_unreachable` or `aborted`.
+   */
+  async ping(id: string, count = 3, options: SignalOptions = {}): Promise<PingResult> {
     this.#open();
     if (!isNodeId(id)) throw new UsageError('argument_invalid', `"${id}" is no node id: 64 hex digits`);
     if (id === this.id) throw new UsageError('argument_invalid', 'this is the node itself');
@@ -286,6 +303,7 @@ export class WayfareNode extends NodeEventTarget {
     return { rtt_us: Math.min(...rtts_us), rtts_us };
   }
 
+  /** What the node is and does, with all it counts. */
   async status(): Promise<NodeStatus> {
     this.#open();
     const host = await this.#host.stats();
@@ -307,6 +325,7 @@ export class WayfareNode extends NodeEventTarget {
     };
   }
 
+  /** The neighbours to which a link is up. */
   async peers(): Promise<NodePeer[]> {
     this.#open();
     const { links } = await this.#host.stats();
@@ -342,11 +361,13 @@ export class WayfareNode extends NodeEventTarget {
     }
   }
 
+  /** Ends the node and all that it opened: connections break off. Resolves when nothing of it runs; may be called again. */
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
   }
 
+  /** The same as `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -362,7 +383,10 @@ export class WayfareNode extends NodeEventTarget {
     this.dispatchEvent(new Event('closed'));
   }
 
-  /** Throws `closed` once `close()` was called. */
+  /**
+   * Throws `closed` once `close()` was called.
+   * @internal
+   */
   protected assertOpen(): void {
     this.#open();
   }

@@ -10,6 +10,7 @@ import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 
 const HOPS_MAX = 5;
 
+/** How a node is made. Everything may be left out: that is a client that knows nobody yet. */
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
   roles?: ('client' | 'relay' | 'exit')[];
@@ -21,12 +22,15 @@ export interface NodeOptions {
   advertise?: string[];
   /** Where it enters the network. */
   bootstrap?: BootstrapPeer[];
+  /** What it refuses and allows as an exit. */
   exit?: ExitOptions;
   /** Hops of a path, the exit included: 1 to 5. Default 3. */
   hops?: number;
   /** Payload of its circuits' packets: M 1,202 bytes, L 1,314. Default L; links too small for either carry them in halves. */
   sizeClass?: 'M' | 'L';
+  /** What it does at most; a default for each. */
   limits?: Partial<HostLimits>;
+  /** Where it writes what it does. Default: nowhere. */
   log?: Log;
   /** Ends the start: what is half made is closed, and `createNode()` rejects with `aborted`. */
   signal?: AbortSignal;
@@ -43,39 +47,61 @@ export interface Platform {
   openStore(dataDir: string | undefined): Promise<{ store: Store; pathOf?: (name: string) => string }>;
 }
 
+/** A node on a client's path. */
 export interface PathHop {
+  /** Its id, 64 hex digits. */
   id: string;
+  /** Where its descriptor says it is, `ip:port`; empty where that is not known any more. */
   address: string;
+  /** `exit` for the last one. */
   role: 'relay' | 'exit';
 }
 
+/** What a node is and does now. */
 export interface NodeStatus {
+  /** Its id, 64 hex digits. */
   id: string;
+  /** The UDP addresses its socket is bound to, `ip:port`. */
   addresses: string[];
+  /** `client`, `relay`, `exit`, in any mix. */
   roles: string[];
   /** A client has a path, a relay or exit is reachable as far as it can tell. */
   ready: boolean;
   /** Why it is not, one sentence each. */
   reasons: string[];
+  /** Whether it takes nothing new any more. */
   draining: boolean;
+  /** Since its start, milliseconds. */
   uptime_ms: number;
+  /** Nodes that it knows of, itself included if it serves. */
   descriptors: number;
+  /** The path of flows without isolation; empty before the first. */
   path: PathHop[];
   /** Milliseconds until its descriptor expires; 0 where it publishes none. */
   descriptor_expires_ms: number;
+  /** What it counts. */
   host: HostStats;
 }
 
+/** A neighbour and the link to it. */
 export interface NodePeer extends PeerInfo {
+  /** The smoothed round trip, microseconds. */
   rtt_us: number;
+  /** The largest UDP payload that passes, bytes. */
   mtu: number;
+  /** Onion packets that came. */
   packets_received: number;
+  /** Onion packets that left. */
   packets_sent: number;
+  /** Bytes of UDP payload that came. */
   bytes_received: number;
+  /** Bytes of UDP payload that left. */
   bytes_sent: number;
+  /** What its descriptor says it does; empty where it has none. */
   roles: string[];
 }
 
+/** A proxy that listens. */
 export interface Listening {
   /** The bound address, `ip:port`. */
   address: string;
@@ -85,6 +111,15 @@ export interface Listening {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Round trips over a link. */
+export interface PingResult {
+  /** The shortest of them, microseconds. */
+  rtt_us: number;
+  /** Each of them in order, microseconds. */
+  rtts_us: number[];
+}
+
+/** What waits may be called off. */
 export interface SignalOptions {
   /** Ends the waiting, with an `aborted` error. */
   signal?: AbortSignal;

@@ -23,19 +23,29 @@ const STEADY_MS = 5_000;
 /** A link that carried nothing for this long, and is not to a bootstrap peer, is closed. */
 export const UNUSED_MS = 10 * 60_000;
 
+/** A node that is asked first who is there. */
 export interface BootstrapPeer {
+  /** Its id, 64 hex digits: whoever answers there must prove it. */
   id: string;
   /** `ip:port`. */
   address: string;
 }
 
+/** A neighbour. */
 export interface PeerInfo {
+  /** Its id, 64 hex digits. */
   id: string;
+  /** The link's number at this node. */
   link: LinkId;
+  /** Where it is, `ip:port`. */
   address: string;
+  /** Whether it dialled. */
   incoming: boolean;
+  /** The link version that both speak. */
   version: number;
+  /** When the link came up, unix milliseconds. */
   since_ms: number;
+  /** Whether it is a bootstrap peer, to which a link is kept. */
   bootstrap: boolean;
 }
 
