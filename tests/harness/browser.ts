@@ -1,10 +1,11 @@
-/** The system's Chromium through a SOCKS proxy. Without a browser the tests fail; they never skip. */
+/** The system's Chromium. Without a browser the tests fail; they never skip. */
 import { type BrowserContext, chromium } from 'playwright-core';
 
 // The very look-up that the set-up does; it is plain JavaScript, which has no types to import.
 const SET_UP: string = new URL('../../scripts/setup/browser.mjs', import.meta.url).href;
 
-export async function browse(proxy: string, userData: string): Promise<BrowserContext> {
+/** Chromium with arguments of the test's own. */
+export async function openBrowser(userData: string, args: string[] = []): Promise<BrowserContext> {
   const { findBrowser } = (await import(SET_UP)) as { findBrowser(): string | null };
   const executablePath = findBrowser();
   if (executablePath === null)
@@ -16,13 +17,20 @@ export async function browse(proxy: string, userData: string): Promise<BrowserCo
       '--headless',
       '--no-sandbox',
       '--disable-gpu',
-      '--disable-quic',
       '--no-first-run',
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      `--proxy-server=socks5://${proxy}`,
-      '--proxy-bypass-list=<-loopback>',
+      ...args,
     ],
   });
+}
+
+/** Chromium through a SOCKS proxy. */
+export function browse(proxy: string, userData: string): Promise<BrowserContext> {
+  return openBrowser(userData, [
+    '--disable-quic',
+    `--proxy-server=socks5://${proxy}`,
+    '--proxy-bypass-list=<-loopback>',
+  ]);
 }

@@ -47,6 +47,11 @@ export interface Descriptor {
     /** The highest that it speaks. */
     max: number;
   };
+  /** Where it answers browsers: at the same addresses. */
+  webtransport?: {
+    /** SHA-256 of the certificates it shows, the current one and those to come. */
+    hashes: Uint8Array[];
+  };
   /** The node's own estimates; a hint, never a proof. */
   estimates: {
     /** What it can forward, bytes per second. */

@@ -98,9 +98,32 @@ export interface ProxyOptions {
   };
 }
 
+/** What carries a link. */
+export type LinkTransport = 'quic' | 'webtransport' | 'websocket' | 'memory';
+
+/** What a browser is shown: a self-signed P-256 certificate. */
+export interface WebCertificate {
+  /** DER. */
+  certificate: Uint8Array;
+  /** PKCS#8. */
+  key: Uint8Array;
+}
+
+/** Makes one that is valid between these unix seconds, at most 14 days. `hash` is the SHA-256 that browsers pin. */
+export type NewCertificate = (notBefore_s: number, notAfter_s: number) => WebCertificate & { hash: Uint8Array };
+
 /** What the host tells TypeScript, in order. */
 export type HostEvent =
-  | { type: 'link_up'; link: LinkId; peer: string; address: string; incoming: boolean; version: number }
+  | {
+      type: 'link_up';
+      link: LinkId;
+      peer: string;
+      address: string;
+      incoming: boolean;
+      version: number;
+      /** Said by hosts that have more than one. */
+      transport?: LinkTransport;
+    }
   | { type: 'link_down'; link: LinkId; peer: string; reason: string }
   /** A set-up names a next hop to which no link is up: dial it, or answer with `nextHopUnreachable`. */
   | { type: 'next_hop_wanted'; peer: string }
@@ -141,6 +164,8 @@ export interface LinkStats {
   address: string;
   /** Whether the neighbour dialled. */
   incoming: boolean;
+  /** What carries it. */
+  transport?: LinkTransport;
   /** The smoothed round trip, microseconds. */
   rtt_us: number;
   /** The largest UDP payload that passes, bytes. */
@@ -244,6 +269,11 @@ export interface NodeHost {
 
   /** Keys that set-ups may be sealed to, the current one first. In force once a later call that returns a promise is answered. */
   setOnionKeys(keys: OnionKeySeed[]): void;
+  /**
+   * Certificates for browsers, the current one first: from now on whoever speaks WebTransport is let in and shown that one. On
+   * hosts that can listen to browsers.
+   */
+  setCertificates?(certificates: WebCertificate[]): void;
   setExitRules(rules: ExitRules): void;
   /** For the self-check and for draining: a relay that stops forwarding drops by reason `forwarding_stopped`. */
   setForwarding(on: boolean): void;

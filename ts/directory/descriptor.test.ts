@@ -13,6 +13,7 @@ const honest: Descriptor = {
   ...node('', { relay: true, exit: true }),
   id: toHex(core.identityPublic(seed)),
   addresses: ['192.0.2.1:4433', '[2001:db8::1]:4433'],
+  webtransport: { hashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] },
   estimates: { rate_bytes_per_s: 1_000_000, rtt_us: 20_000 },
 };
 const record = signDescriptor(core, seed, honest);
@@ -23,6 +24,12 @@ const signed = (change: object) => seal(core, seed, encode({ ...decode(record.su
 describe('a descriptor', () => {
   it('is read as it was signed', () => {
     expect(read(record)).toEqual(honest);
+  });
+
+  it('of a node that browsers cannot call says nothing of WebTransport', () => {
+    const plain = { ...honest };
+    delete plain.webtransport;
+    expect(read(signDescriptor(core, seed, plain))).toEqual(plain);
   });
 
   it('with any field changed under the same signature is forged', () => {
@@ -37,6 +44,7 @@ describe('a descriptor', () => {
       onion_keys: [{ ...body.onion_keys[0], key: new Uint8Array(1216).fill(1) }],
       suites: ['chacha20poly1305'],
       versions: [1, 2],
+      webtransport: { hashes: [new Uint8Array(32).fill(3)] },
       estimates: {},
     };
     expect(Object.keys(others).sort()).toEqual(Object.keys(body).sort());
@@ -93,6 +101,10 @@ describe('a descriptor', () => {
       { suites: 'aes128gcm' },
       { versions: [2, 1] },
       { estimates: { rtt_us: 'fast' } },
+      { webtransport: {} },
+      { webtransport: { hashes: [] } },
+      { webtransport: { hashes: [new Uint8Array(31)] } },
+      { webtransport: { hashes: Array(5).fill(new Uint8Array(32)) } },
     ];
     for (const change of nonsense) expect([change, read(signed(change))]).toEqual([change, 'descriptor_malformed']);
   });

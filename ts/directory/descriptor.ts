@@ -43,6 +43,7 @@ const Body = z.object({
   onion_keys: z.array(z.object({ key: bytes(1216), from: time_s, until: time_s })).max(3),
   suites: z.array(z.string().min(1).max(32)).max(8),
   versions: z.tuple([z.int().min(0).max(65535), z.int().min(0).max(65535)]),
+  webtransport: z.object({ hashes: z.array(bytes(32)).min(1).max(4) }).optional(),
   estimates: z.object({ rate_bytes_per_s: z.int().min(0).optional(), rtt_us: z.int().min(0).optional() }),
 });
 
@@ -69,6 +70,7 @@ export function signDescriptor(core: Core, seed: Uint8Array, descriptor: Descrip
     onion_keys: d.onionKeys.map((k) => ({ key: k.key, from: k.from_s, until: k.until_s })),
     suites: d.suites,
     versions: [d.versions.min, d.versions.max],
+    ...(d.webtransport !== undefined && { webtransport: { hashes: d.webtransport.hashes } }),
     estimates: Object.fromEntries(Object.entries(d.estimates).filter(([, v]) => v !== undefined)),
   });
   return seal(core, seed, body);
@@ -105,6 +107,9 @@ export function readDescriptor(core: Core, record: Uint8Array, now_s: number): D
     onionKeys: parsed.onion_keys.map((k) => ({ key: k.key.slice(), from_s: k.from, until_s: k.until })),
     suites: parsed.suites,
     versions: { min: parsed.versions[0], max: parsed.versions[1] },
+    ...(parsed.webtransport !== undefined && {
+      webtransport: { hashes: parsed.webtransport.hashes.map((hash) => hash.slice()) },
+    }),
     estimates: {
       ...(parsed.estimates.rate_bytes_per_s !== undefined && { rate_bytes_per_s: parsed.estimates.rate_bytes_per_s }),
       ...(parsed.estimates.rtt_us !== undefined && { rtt_us: parsed.estimates.rtt_us }),

@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { errorOf, SystemError } from '../base/errors.js';
 import type { Core } from '../core/core.js';
-import type { CreateHost, HostEvent, NodeHost } from '../core/host.js';
+import type { CreateHost, HostEvent, NewCertificate, NodeHost } from '../core/host.js';
 import { fromBinding, translated } from './binding.js';
 
 const BINDING = '../../bindings/node/wayfare.node';
@@ -47,6 +47,7 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
 /** What throws rather than rejects. */
 const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'setOnionKeys',
+  'setCertificates',
   'setExitRules',
   'setForwarding',
   'drain',
@@ -79,6 +80,15 @@ export function nativeCore(): Core {
   const kernels: Core = native();
   return translated(kernels);
 }
+
+/** Certificates for browsers. */
+export const newCertificate: NewCertificate = (notBefore_s, notAfter_s) => {
+  try {
+    return native().newCertificate(notBefore_s, notAfter_s);
+  } catch (caught) {
+    throw fromBinding(caught);
+  }
+};
 
 /** Makes a native node. */
 export const createNativeHost: CreateHost = (options, onEvents) => {

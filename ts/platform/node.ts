@@ -7,7 +7,7 @@ import { MemoryStore } from '../runtime/memory-store.js';
 import { createNodeOn } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { systemClock, systemRandom } from './clock.js';
-import { createNativeHost, nativeCore } from './native.js';
+import { createNativeHost, nativeCore, newCertificate } from './native.js';
 import { FileStore } from './store.js';
 
 export type { Descriptor, OnionKey } from '../base/directory.js';
@@ -23,7 +23,7 @@ export {
   WayfareError,
 } from '../base/errors.js';
 export type { Log, LogFields } from '../base/ports.js';
-export type { HostLimits, HostStats, LinkStats, ProxyOptions } from '../core/host.js';
+export type { HostLimits, HostStats, LinkStats, LinkTransport, ProxyOptions } from '../core/host.js';
 export { type AgentOptions, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from '../embed/agent.js';
 export { FlowDuplex, type FlowDuplexOptions } from '../embed/duplex.js';
 export type { DispatcherOptions, FetchInit, FetchInput } from '../embed/fetch.js';
@@ -62,6 +62,7 @@ export function nodePlatform(log: Log = silent): Platform {
   return {
     core: nativeCore(),
     createHost: createNativeHost,
+    newCertificate,
     clock: systemClock,
     random: systemRandom,
     log,

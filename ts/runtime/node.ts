@@ -20,6 +20,7 @@ import { ProxyDesk } from '../proxy/desk.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
+import { Certificates } from './certificates.js';
 import { type DialedConnection, type DialTarget, dialFlow, type Lease } from './dial.js';
 import { NodeEventTarget, PathEvent, PeerEvent } from './events.js';
 import { idOf, loadIdentity, OnionKeys } from './keys.js';
@@ -61,6 +62,8 @@ export interface NodeParts {
   options: NodeOptions;
   platform: Platform;
   keys: OnionKeys;
+  /** Of a relay or exit that browsers can call. */
+  certificates: Certificates | null;
   identitySeed: Uint8Array;
   host: NodeHost;
   onEvents: (take: (events: HostEvent[]) => void) => void;
@@ -76,6 +79,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #platform: Platform;
   readonly #host: NodeHost;
   readonly #keys: OnionKeys;
+  readonly #certificates: Certificates | null;
   readonly #identitySeed: Uint8Array;
   readonly #drops: Drops;
   readonly #directory: GossipDirectory;
@@ -103,6 +107,7 @@ export class WayfareNode extends NodeEventTarget {
     this.#platform = platform;
     this.#host = host;
     this.#keys = parts.keys;
+    this.#certificates = parts.certificates;
     this.#identitySeed = parts.identitySeed;
     this.id = idOf(core, parts.identitySeed);
     this.#started_ms = clock.monotonic_ms();
@@ -165,6 +170,7 @@ export class WayfareNode extends NodeEventTarget {
     this.addresses = await this.#host.start();
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
+    await this.#refreshCertificates();
     await this.#publish();
     this.#neighbours.start();
     this.#stops.push(
@@ -402,6 +408,13 @@ export class WayfareNode extends NodeEventTarget {
     return changed;
   }
 
+  /** Whether the hashes to publish have changed. */
+  async #refreshCertificates(): Promise<boolean> {
+    if (this.#certificates === null || !(await this.#certificates.refresh())) return false;
+    this.#host.setCertificates?.(this.#certificates.held());
+    return true;
+  }
+
   async #installKeys(): Promise<void> {
     const seeds = await this.#keys.seeds();
     this.#host.setOnionKeys(seeds.map((seed) => ({ seed })));
@@ -410,10 +423,11 @@ export class WayfareNode extends NodeEventTarget {
 
   async #chores(): Promise<void> {
     if (this.#closing !== null) return;
-    const changed = await this.#refreshKeys();
+    const keys = await this.#refreshKeys();
+    const certificates = await this.#refreshCertificates();
     const now_s = this.#platform.clock.now_ms() / 1000;
     const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
-    if (changed || old) await this.#publish();
+    if (keys || certificates || old) await this.#publish();
     this.#mingle();
   }
 
@@ -456,6 +470,7 @@ export class WayfareNode extends NodeEventTarget {
       onionKeys: await this.#keys.published(),
       suites: ['aes128gcm', 'aes256gcm', 'chacha20poly1305'],
       versions: LINK_VERSIONS,
+      ...(this.#certificates !== null && { webtransport: { hashes: this.#certificates.hashes() } }),
       estimates: {},
     };
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
@@ -495,10 +510,16 @@ export async function createNodeOn(
     },
     (events) => take(events),
   );
+  const { newCertificate } = platform;
+  const certificates =
+    serves && newCertificate !== undefined && host.setCertificates !== undefined
+      ? new Certificates(store, clock, newCertificate)
+      : null;
   const node = new Node({
     options,
     platform,
     keys,
+    certificates,
     identitySeed,
     host,
     onEvents: (taker) => {

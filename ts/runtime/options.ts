@@ -4,7 +4,7 @@ import { UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
 import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
-import type { CreateHost, HostLimits, HostStats, ProxyOptions } from '../core/host.js';
+import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions } from '../core/host.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 
@@ -40,6 +40,8 @@ export interface NodeOptions {
 export interface Platform {
   core: Core;
   createHost: CreateHost;
+  /** Where hosts can listen to browsers. */
+  newCertificate?: NewCertificate;
   clock: Clock;
   random: Random;
   log: Log;

@@ -8,7 +8,7 @@ import type { Descriptor, Directory } from '../base/directory.js';
 import { asWayfareError, NetworkError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import type { Drops } from '../core/drops.js';
-import type { HostEvent, LinkId, NodeHost } from '../core/host.js';
+import type { HostEvent, LinkId, LinkTransport, NodeHost } from '../core/host.js';
 import { after, every, within } from '../core/timing.js';
 import { QuicSession } from '../transport/quic.js';
 import type { Session } from '../transport/session.js';
@@ -43,6 +43,8 @@ export interface PeerInfo {
   incoming: boolean;
   /** The link version that both speak. */
   version: number;
+  /** What carries the link. */
+  transport?: LinkTransport;
   /** When the link came up, unix milliseconds. */
   since_ms: number;
   /** Whether it is a bootstrap peer, to which a link is kept. */
@@ -192,6 +194,7 @@ export class Neighbours {
       address: event.address,
       incoming: event.incoming,
       version: event.version,
+      ...(event.transport !== undefined && { transport: event.transport }),
       since_ms: now_ms,
       bootstrap: bootstrap.some((b) => b.id === event.peer),
       session,

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "without Node to load it, nothing calls what is exported"))]
 
 mod bench;
+mod certificate;
 mod engine;
 mod kernels;
 mod node;

@@ -16,6 +16,7 @@ use wayfare_driver::{Event, Node, Options, Protocol, SizeClass, Suite, ask_block
 use wayfare_types::NodeId;
 use zeroize::Zeroizing;
 
+use crate::certificate::WebCertificate;
 use crate::kernels::{error, seed};
 use crate::settle::{Parsed, promise, thrown};
 
@@ -223,6 +224,13 @@ impl NativeNode {
         let seeds =
             keys.iter().map(|k| seed(&k.seed, "an onion key's seed").map(|s| *s)).collect::<Result<Vec<_>>>()?;
         self.with(|node| node.set_onion_keys(Zeroizing::new(seeds)))
+    }
+
+    /// What browsers are shown, the current one first.
+    #[napi]
+    pub fn set_certificates(&self, certificates: Vec<WebCertificate>) -> Result<()> {
+        let pairs: Vec<(&[u8], &[u8])> = certificates.iter().map(|c| (&c.certificate[..], &c.key[..])).collect();
+        self.with(|node| node.set_certificates(&pairs))?.map_err(thrown)
     }
 
     #[napi]
