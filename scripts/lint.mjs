@@ -7,6 +7,7 @@ import { run } from './setup/exec.mjs';
 import { setUp } from './setup/index.mjs';
 import { at, root } from './setup/paths.mjs';
 import { runScript } from './setup/progress.mjs';
+import { wasm } from './setup/wasm.mjs';
 
 const tool = (...path) => [process.execPath, at('node_modules', ...path)];
 const CHECKS = [
@@ -23,6 +24,8 @@ const CHECKS = [
 await runScript(async () => {
   const code = await setUp(fileURLToPath(import.meta.url));
   if (code !== null) return code;
+  // The types of what it generates are checked with the rest.
+  await wasm();
   const failed = [];
   for (const [name, [command, ...args], mending] of CHECKS) {
     process.stdout.write(`== ${name}\n`);

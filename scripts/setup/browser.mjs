@@ -1,5 +1,6 @@
 // What the tests use beside Node and Rust: curl, git and a Chromium. Never skipped: what is missing is brought or named.
-import { capture, run, which } from './exec.mjs';
+import { apt } from './apt.mjs';
+import { run, which } from './exec.mjs';
 import { at, root } from './paths.mjs';
 import { SetupError, step } from './progress.mjs';
 
@@ -14,30 +15,6 @@ export function findBrowser() {
     if (found !== null) return found;
   }
   return process.platform === 'darwin' ? which(MAC, '') : null;
-}
-
-/** The prefix with which apt-get may install, or null. */
-function aptPrefix() {
-  if (which('apt-get') === null) return null;
-  if (process.getuid?.() === 0) return [];
-  return which('sudo') !== null && capture('sudo', ['-n', 'true']) !== null ? ['sudo', '-n'] : null;
-}
-
-async function apt(packages) {
-  const prefix = aptPrefix();
-  if (prefix === null) return false;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const failure = `apt-get could not install ${packages.join(', ')}: install it by hand, then run this again`;
-  await step(`Installing ${packages.join(', ')} with apt-get`, async () => {
-    for (const args of [
-      ['apt-get', 'update', '-qq'],
-      ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages],
-    ]) {
-      const [command, ...rest] = [...prefix, ...args];
-      await run(command, rest, { failure, env });
-    }
-  });
-  return true;
 }
 
 async function playwright() {

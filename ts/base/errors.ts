@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'store_failed'
   | 'native_missing'
   | 'native_failed'
+  | 'wasm_missing'
+  | 'wasm_not_ready'
   | 'check_failed'
   | 'admin_unreachable'
   | 'admin_refused'
@@ -101,6 +103,8 @@ const KINDS: Record<ErrorCode, typeof WayfareError> = {
   store_failed: SystemError,
   native_missing: SystemError,
   native_failed: SystemError,
+  wasm_missing: SystemError,
+  wasm_not_ready: UsageError,
   check_failed: NetworkError,
   admin_unreachable: SystemError,
   admin_refused: UsageError,

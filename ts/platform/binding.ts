@@ -76,19 +76,28 @@ const TAKES: { [K in keyof EngineBinding]: Kind[] } = {
   close: [],
 };
 
+const WANTED: Record<Kind, string> = {
+  number: 'a number',
+  boolean: 'a boolean',
+  string: 'a string',
+  bytes: 'a Uint8Array',
+};
+
 /** Throws unless each value is of its kind. */
 export function checkArguments(call: string, kinds: readonly Kind[], values: readonly unknown[]): void {
-  for (let i = 0; i < kinds.length; i++) {
-    const kind = kinds[i];
+  for (const [i, kind] of kinds.entries()) {
     const value = values[i];
-    if (kind === 'bytes' ? value instanceof Uint8Array : typeof value === kind) continue;
-    const wanted = kind === 'bytes' ? 'a Uint8Array' : `a ${kind}`;
-    throw new UsageError('argument_invalid', `${call} takes ${wanted} as argument ${i + 1}, not ${typeof value}`);
+    const isIt = kind === 'bytes' ? value instanceof Uint8Array : typeof value === kind;
+    const which = `argument ${i + 1} of ${call}`;
+    if (!isIt) throw new UsageError('argument_invalid', `${which} is ${WANTED[kind]}, not ${typeof value}`);
+    // Older engines lack the property; there its length of zero is what such an array says of itself.
+    if (kind === 'bytes' && ((value as Uint8Array).buffer as ArrayBuffer).detached === true)
+      throw new UsageError('argument_invalid', `the bytes of ${which} are gone: its buffer was transferred`);
   }
 }
 
-/** An engine whose calls check what they are given, throw our errors, and after `close()` say that it is closed. */
-export function checkedEngine(binding: EngineBinding): EngineBinding {
+/** An engine whose calls check what they are given, throw our errors, and after `close()` say so; `dispose` frees the binding. */
+export function checkedEngine(binding: EngineBinding, dispose?: () => void): EngineBinding {
   let closed = false;
   const calls: Record<string, (...values: unknown[]) => unknown> = {};
   for (const [name, kinds] of Object.entries(TAKES)) {
@@ -107,8 +116,10 @@ export function checkedEngine(binding: EngineBinding): EngineBinding {
   }
   const close = calls.close as () => void;
   calls.close = () => {
-    if (!closed) close();
+    if (closed) return;
+    close();
     closed = true;
+    dispose?.();
   };
   return calls as unknown as EngineBinding;
 }

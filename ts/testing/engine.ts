@@ -181,7 +181,7 @@ export function engineSuite(name: string, create: CreateEngine, core: Core): voi
       expect(one.nextTimeout(5_000_000)).toBe(-1);
     });
 
-    test('refuses buffers that are detached, empty or too small, and takes them as the nothing that they are', () => {
+    test('refuses buffers that are detached, empty or too small', () => {
       const one = engine();
       const invalid = expect.objectContaining({ code: 'argument_invalid' });
       for (const buffer of [detached(20_000), new Uint8Array(), new Uint8Array(16_383)])
@@ -189,9 +189,9 @@ export function engineSuite(name: string, create: CreateEngine, core: Core): voi
       for (const buffer of [detached(10), new Uint8Array()]) {
         expect(() => one.flowRead(0, 1, buffer)).toThrow(invalid);
         expect(() => one.flowWrite(0, 1, buffer)).toThrow(invalid);
-        one.handlePackets(0, 1, buffer);
-        one.handleControl(0, 1, buffer);
       }
+      expect(() => one.handlePackets(0, 1, detached(10))).toThrow(invalid);
+      expect(() => one.handleControl(0, 1, detached(10))).toThrow(invalid);
       expect(() => one.circuitOpen(0, detached(1248), 'M', '')).toThrow(invalid);
       expect(() => create(EVERY_ROLE, detached(32), seed(2), 0, 0)).toThrow(invalid);
       expect(() => create(EVERY_ROLE, seed(1), seed(2).subarray(1), 0, 0)).toThrow(invalid);

@@ -14,6 +14,7 @@ mod host;
 #[cfg(not(target_family = "wasm"))]
 mod listener;
 
+mod provider;
 pub mod tls;
 mod transport;
 
@@ -29,4 +30,8 @@ pub use quinn_proto::{
 pub use transport::{InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
 
 /// The clock's type: what the host passes in.
+#[cfg(not(target_family = "wasm"))]
 pub type Instant = std::time::Instant;
+/// The clock's type: what the host passes in.
+#[cfg(target_family = "wasm")]
+pub type Instant = web_time::Instant;

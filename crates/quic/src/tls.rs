@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn_proto::{ClientConfig, NoneTokenStore, ServerConfig, TransportConfig, ValidationTokenConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::{self as provider, cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
@@ -19,6 +17,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use wayfare_types::NodeId;
 use zeroize::Zeroizing;
+
+use crate::provider::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use crate::provider::{self, cipher_suite};
 
 /// The ALPN of links; a later incompatible version has another.
 pub const LINK_ALPN: &[u8] = b"wayfare-link/1";
@@ -85,7 +86,7 @@ fn crypto(hybrid: bool) -> Arc<CryptoProvider> {
         cipher_suite::TLS13_AES_256_GCM_SHA384,
         cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     ];
-    p.kx_groups = vec![if hybrid { kx_group::X25519MLKEM768 } else { kx_group::X25519 }];
+    p.kx_groups = if hybrid { provider::hybrid_groups() } else { provider::classical_groups() };
     Arc::new(p)
 }
 
@@ -202,8 +203,9 @@ pub(crate) fn forget_sessions(tls: &mut rustls::ServerConfig) {
 }
 
 /// What answers browsers: those that know the hybrid group use it, older ones are not shut out.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn web_crypto() -> Arc<CryptoProvider> {
-    let groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+    let groups = [provider::hybrid_groups(), provider::classical_groups()].concat();
     Arc::new(CryptoProvider { kx_groups: groups, ..CryptoProvider::clone(&crypto(true)) })
 }
 
