@@ -7,6 +7,7 @@ import { run } from './setup/exec.mjs';
 import { setUp } from './setup/index.mjs';
 import { at, cache, root } from './setup/paths.mjs';
 import { runScript } from './setup/progress.mjs';
+import { wasm } from './setup/wasm.mjs';
 
 const say = (text) => process.stdout.write(`\n== ${text}\n`);
 
@@ -48,6 +49,7 @@ async function typescriptTests(browser) {
 await runScript(async () => {
   const code = await setUp(fileURLToPath(import.meta.url));
   if (code !== null) return code;
+  await wasm();
   const browser = await testTools();
   say(`tests with Node ${process.versions.node}, ${browser}; caches in ${cache}`);
   const results = [await rustTests(), await typescriptTests(browser)];
