@@ -59,8 +59,10 @@ export class EngineFlows {
 
   /** What there is, waiting for something; `null` at the end. */
   async read(flow: FlowId): Promise<Uint8Array | null> {
+    const slot = this.#get(flow);
     for (;;) {
-      const slot = this.#get(flow);
+      // It may have broken while we waited, and been released.
+      if (slot.closed !== null) throw this.#broken(slot);
       const count = this.#parts.engine.flowRead(this.#parts.now_us(), flow, this.#buffer);
       if (count === FLOW_FINISHED) return null;
       if (count === FLOW_CLOSED) throw this.#broken(slot);
@@ -76,9 +78,10 @@ export class EngineFlows {
 
   /** All of it, in as many steps as the flow's window takes. */
   async write(flow: FlowId, data: Uint8Array): Promise<void> {
+    const slot = this.#get(flow);
     let left = data;
     while (left.length > 0) {
-      const slot = this.#get(flow);
+      if (slot.closed !== null) throw this.#broken(slot);
       const count = this.#parts.engine.flowWrite(this.#parts.now_us(), flow, left);
       if (count === FLOW_CLOSED || count === FLOW_FINISHED) throw this.#broken(slot);
       if (count !== FLOW_BLOCKED) {
@@ -122,7 +125,6 @@ export class EngineFlows {
     if (this.#shut) throw closedError();
     const slot = this.#slots.get(flow);
     if (slot === undefined) throw errorOf('flow_reset', 'the flow is gone');
-    if (slot.closed !== null) throw this.#broken(slot);
     return slot;
   }
 
@@ -135,7 +137,7 @@ export class EngineFlows {
   }
 
   #broken(slot: Slot): Error {
-    return ended('the flow broke', slot.closed ?? 'flow_reset');
+    return slot.closed === 'closed' ? closedError() : ended('the flow broke', slot.closed ?? 'flow_reset');
   }
 }
 

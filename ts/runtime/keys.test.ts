@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { onionKeyAt } from '../base/directory.js';
 import { toHex } from '../base/hex.js';
+import { SKEW_S_MAX } from '../directory/descriptor.js';
 import { nativeCore } from '../platform/native.js';
 import { ManualClock } from '../testing/clock.js';
+import { node } from '../testing/descriptors.js';
 import { seeded } from '../testing/seeded.js';
 import { IDENTITY_FILE, idOf, loadIdentity, ONION_LIFE_S, OnionKeys, OVERLAP_S } from './keys.js';
 import { MemoryStore } from './memory-store.js';
@@ -47,6 +50,15 @@ describe('onion keys', () => {
     expect(await keys.seeds()).toHaveLength(1);
     for (const name of await store.list()) expect(await store.read(name)).not.toEqual(first);
     expect(await keys.seeds()).not.toContainEqual(first);
+  });
+
+  it('are taken at once by a client whose clock runs behind as far as one may', async () => {
+    const { store, clock, random } = world();
+    const keys = new OnionKeys(store, core, clock, random);
+    await keys.refresh();
+    const descriptor = { ...node('new'), onionKeys: await keys.published() };
+    const now_s = clock.now_ms() / 1000;
+    for (const behind_s of [0, SKEW_S_MAX]) expect(onionKeyAt(descriptor, now_s - behind_s)).toBeDefined();
   });
 
   it('are the same after a restart, and dropped after a long stop', async () => {

@@ -11,6 +11,7 @@ import { SystemError } from '../base/errors.js';
 import { toHex } from '../base/hex.js';
 import type { Clock, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
+import { SKEW_S_MAX } from '../directory/descriptor.js';
 
 export const IDENTITY_FILE = 'identity.key';
 const ONION_PREFIX = 'onion-';
@@ -18,6 +19,8 @@ const SEED_BYTES = 32;
 export const ONION_LIFE_S = 24 * 3600;
 /** Descriptors with the key before are still about for so long. */
 export const OVERLAP_S = 3 * 3600;
+/** A key counts from so long before it was made, so that a client whose clock runs behind takes a new node's at once. */
+const EARLY_S = SKEW_S_MAX;
 
 /** The identity in the store, made on first use. */
 export async function loadIdentity(store: Store, random: Random): Promise<Uint8Array> {
@@ -121,7 +124,7 @@ export class OnionKeys {
       const seed = seeds[i] as Uint8Array;
       const key = this.#core.onionPublic(seed);
       seed.fill(0);
-      return { key, from_s, until_s };
+      return { key, from_s: from_s - EARLY_S, until_s };
     });
   }
 }

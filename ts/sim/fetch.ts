@@ -29,7 +29,7 @@ export async function runFlow(
     );
     await flow.opened;
     if (kind === 'refused') fault('a refused connection was opened');
-    const writing = kind === 'echo' ? send(flow.writable, pattern, bytes) : flow.writable.close();
+    const writing = kind === 'echo' ? send(flow.writable, pattern, plan, time) : flow.writable.close();
     writing.catch(() => {});
     const reader = flow.readable.getReader();
     let received = 0;
@@ -40,7 +40,8 @@ export async function runFlow(
       if (at >= 0) fault(`flow ${key}: byte ${at} of ${bytes} is another than was sent`);
       received += value.length;
       if (received > bytes) fault(`flow ${key}: ${received} bytes came where ${bytes} were sent`);
-      if (plan.pause_ms > 0) await pause(time, plan.pause_ms);
+      // Of an echo the writer sets the pace.
+      if (kind === 'bytes' && plan.pace !== undefined) await pause(time, plan.pace.pause_ms);
     }
     await writing;
     await flow.closed;
@@ -53,10 +54,18 @@ export async function runFlow(
   }
 }
 
-async function send(writable: WritableStream<Uint8Array>, pattern: Pattern, bytes: number): Promise<void> {
+async function send(
+  writable: WritableStream<Uint8Array>,
+  pattern: Pattern,
+  { bytes, pace }: FlowPlan,
+  time: VirtualTime,
+): Promise<void> {
   const writer = writable.getWriter();
-  for (let at = 0; at < bytes; at += WRITE_BYTES)
-    await writer.write(pattern.bytes(at, Math.min(WRITE_BYTES, bytes - at)));
+  const piece = pace?.bytes ?? WRITE_BYTES;
+  for (let at = 0; at < bytes; at += piece) {
+    await writer.write(pattern.bytes(at, Math.min(piece, bytes - at)));
+    if (pace !== undefined) await pause(time, pace.pause_ms);
+  }
   await writer.close();
 }
 

@@ -27,8 +27,8 @@ export interface FlowPlan {
   bytes: number;
   /** Flows of different keys share no circuit. */
   isolation: string | undefined;
-  /** Reads no faster than a chunk in so long. */
-  pause_ms: number;
+  /** How its client takes its time: it writes and reads a piece of so many bytes, and then waits. */
+  pace: { bytes: number; pause_ms: number } | undefined;
   /** Breaks off after so long. */
   abort_ms: number | undefined;
 }
@@ -40,6 +40,8 @@ export interface Plan {
   flows: FlowPlan[];
   /** When every fault is over. */
   heal_ms: number;
+  /** How the client ends: it only falls silent, it says good-bye, or it loses power. */
+  end: 'idle' | 'close' | 'crash';
   weather(from: string, to: string): Weather;
   mtu(from: string, to: string): number;
 }
@@ -67,7 +69,7 @@ export function planOf(seed: number): Plan {
   const servers = nodes.filter((node) => node.role !== 'client');
 
   const faults: Fault[] = [];
-  for (let i = 2 + random.below(5); i > 0; i--) {
+  for (let i = 2 + random.below(7); i > 0; i--) {
     const at_ms = random.between(0, RUN_MS * 0.8);
     const until_ms = Math.min(RUN_MS, at_ms + random.between(300, 8_000));
     const kind = random.pick(['partition', 'partition', 'partition', 'deaf', 'mute', 'crash', 'crash'] as const);
@@ -82,14 +84,18 @@ export function planOf(seed: number): Plan {
 
   const flows: FlowPlan[] = [];
   for (let key = 0, count = 4 + random.below(4); key < count; key++) {
-    const kind = random.pick(['echo', 'echo', 'bytes', 'bytes', 'bytes', 'refused'] as const);
+    const kind = random.pick(['echo', 'echo', 'echo', 'bytes', 'bytes', 'refused'] as const);
+    // Half of them last through faults.
+    const paced = random.chance(0.5);
+    const pace = { bytes: 200 + random.below(4_000), pause_ms: random.between(20, 400) };
+    const pieces = random.between(5, 50);
     flows.push({
       key,
       kind,
-      at_ms: random.between(0, RUN_MS),
-      bytes: Math.floor(10 ** random.between(1, 5.3)),
+      at_ms: random.between(0, paced ? RUN_MS / 2 : RUN_MS),
+      bytes: paced ? Math.floor(pace.bytes * pieces) : Math.floor(10 ** random.between(1, 5.3)),
       isolation: random.chance(0.2) ? `key ${random.below(2)}` : undefined,
-      pause_ms: random.chance(0.15) ? random.between(10, 400) : 0,
+      pace: paced ? pace : undefined,
       abort_ms: random.chance(0.12) ? random.between(0, 3_000) : undefined,
     });
   }
@@ -102,6 +108,7 @@ export function planOf(seed: number): Plan {
     faults,
     flows,
     heal_ms: RUN_MS,
+    end: random.pick(['idle', 'close', 'crash'] as const),
     weather: (from, to) => {
       const path = paths.fork(`${from}>${to}`);
       const bad = harsh && path.chance(0.25);

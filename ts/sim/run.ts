@@ -18,13 +18,18 @@ import { SeededRandom } from './random.js';
 import { VirtualTime } from './time.js';
 import { Trace } from './trace.js';
 
-const READY_MS = 120_000;
+/** However wrong the clocks are, within what one may be. */
+const READY_MS = 20_000;
 /** Within this after the network is well again, every stream has ended. */
 const SETTLE_MS = 90_000;
 /** And a new one works: an exit that came back refuses set-ups of the minutes before it (docs/threats.md). */
 const WORKS_MS = 300_000;
 /** After the client has left, its exits hear so by their idle timeout (30 s). */
 const FORGET_MS = 45_000;
+/** A client closes its circuits after five minutes without streams. */
+const UNUSED_MS = 330_000;
+/** After a stream's end its exit has let go of the origin. */
+const LET_GO_MS = 5_000;
 
 export interface SeedResult {
   seed: number;
@@ -104,6 +109,7 @@ class Run {
     }
     const client = this.#client();
     await this.#finish(client.ready(), READY_MS, 'the client finds a path');
+    this.#trace.record('the client has a path');
     for (const fault of this.#plan.faults) this.#schedule(fault, bootstrap);
     for (const flow of this.#plan.flows) this.#time.schedule(flow.at_ms * 1000, () => void this.#fetch(flow));
     await this.#time.pass(this.#plan.heal_ms * 1000);
@@ -126,7 +132,7 @@ class Run {
       at_ms: 0,
       bytes: 20_000,
       isolation: undefined,
-      pause_ms: 0,
+      pace: undefined,
       abort_ms: undefined,
     };
     let last: Outcome = 'hangs';
@@ -143,20 +149,27 @@ class Run {
     this.fault(`no new flow works: ${last}`);
   }
 
-  /** Nothing is left of a client that has gone. */
+  /** Nothing is left of the client's streams, nor of its circuits once it needs none or is gone. */
   async #leaves(): Promise<void> {
     for (const node of this.#nodes.values()) await this.#accounts(node);
+    await this.#time.pass(LET_GO_MS * 1000);
+    await this.#forgotten('after the last stream', false);
     const [client] = this.#of('client');
-    await client?.close();
-    await this.#time.pass(FORGET_MS * 1000);
-    for (const node of [...this.#of('relay'), ...this.#of('exit')]) {
-      const { circuits, reader_bytes } = node.watch.stats();
-      const { name } = node.plan;
-      if (circuits.client + circuits.relay + circuits.exit > 0) this.fault(`${name} keeps ${JSON.stringify(circuits)}`);
-      if (reader_bytes > 0) this.fault(`${name} holds ${reader_bytes} bytes for readers`);
-      const status = await node.running?.status();
-      if ((status?.host.exit.flows_open ?? 0) > 0) this.fault(`${name} keeps ${status?.host.exit.flows_open} flows`);
-      if (node.origins.open > 0) this.fault(`${name} keeps ${node.origins.open} connections to origins`);
+    if (this.#plan.end === 'close') await client?.close();
+    if (this.#plan.end === 'crash') await client?.crash();
+    await this.#time.pass((this.#plan.end === 'idle' ? UNUSED_MS : FORGET_MS) * 1000);
+    await this.#forgotten(`after the client's ${this.#plan.end}`, true);
+  }
+
+  async #forgotten(when: string, circuitsToo: boolean): Promise<void> {
+    for (const { plan, running, watch, origins } of this.#nodes.values()) {
+      if (running === null) continue;
+      const { host } = await running.status();
+      const { circuits, reader_bytes } = watch.stats();
+      const kept = { origins: origins.open, flows: host.exit.flows_open + host.client.flows_open, reader_bytes };
+      const all = circuitsToo ? { ...kept, ...circuits } : kept;
+      if (Object.values(all).some((count) => count > 0))
+        this.fault(`${when} ${plan.name} keeps ${JSON.stringify(all)}`);
     }
   }
 

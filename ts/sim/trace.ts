@@ -7,6 +7,7 @@ export class Trace {
   readonly #hash: Hash = createHash('sha256');
   readonly #sink: ((line: string) => void) | undefined;
   #lines = 0;
+  #ended = false;
 
   constructor(time: VirtualTime, sink?: (line: string) => void) {
     this.#time = time;
@@ -18,6 +19,8 @@ export class Trace {
   }
 
   record(what: string): void {
+    // What hangs may come loose when its run is over.
+    if (this.#ended) return;
     const line = `${this.#time.now_us} ${what}\n`;
     this.#lines += 1;
     this.#hash.update(line);
@@ -26,6 +29,7 @@ export class Trace {
 
   /** Ends the trace. */
   digest(): string {
+    this.#ended = true;
     return this.#hash.digest('hex').slice(0, 32);
   }
 }
