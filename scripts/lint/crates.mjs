@@ -2,7 +2,19 @@
 import { capture } from '../setup/exec.mjs';
 import { root } from '../setup/paths.mjs';
 
-const BELOW_DRIVER = ['types', 'wire', 'onion', 'relay', 'quic', 'link', 'exit', 'proxy', 'engine', 'embed'];
+const BELOW_DRIVER = [
+  'types',
+  'wire',
+  'onion',
+  'relay',
+  'quic',
+  'link',
+  'webtransport',
+  'exit',
+  'proxy',
+  'engine',
+  'embed',
+];
 const FORBIDDEN = new Set(['tokio', 'quinn', 'quinn-udp', 'napi', 'napi-derive', 'wasm-bindgen', 'mio', 'socket2']);
 
 /** Every dependency against the layers, as sentences. */

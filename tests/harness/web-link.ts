@@ -8,7 +8,12 @@ import type { webcrypto } from 'node:crypto';
 interface PageTransport {
   ready: Promise<void>;
   closed: Promise<unknown>;
-  datagrams: { maxDatagramSize: number };
+  datagrams: {
+    maxDatagramSize: number;
+    readable: ReadableStream<Uint8Array>;
+    writable: WritableStream<Uint8Array>;
+  };
+  incomingBidirectionalStreams: ReadableStream<{ readable: ReadableStream<Uint8Array> }>;
   createBidirectionalStream(): Promise<{ readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> }>;
   close(info?: { closeCode: number; reason: string }): void;
 }
@@ -23,8 +28,10 @@ export interface PageLink {
   hashes: string[];
   /** The relay's id, hex. */
   relay: string;
-  /** How many echoes to ask for. */
+  /** How many pings to send. */
   pings: number;
+  /** Whether the other end sends application datagrams back, and has opened a stream that says something. */
+  echoes: boolean;
 }
 
 export interface PageResult {
@@ -32,14 +39,17 @@ export interface PageResult {
   id: string;
   /** The version that the relay's HELLO names. */
   version: number[];
-  echoes: boolean[];
+  pings: boolean[];
+  /** Of a datagram, and what the stream that the relay opened said. */
+  echoed: string;
+  heard: string;
   maxDatagramSize: number;
   /** How the session ended, when the page closed it. */
   closed: string;
 }
 
 /** Runs in the page. */
-export async function linkFromPage({ url, hashes, relay, pings }: PageLink): Promise<PageResult> {
+export async function linkFromPage({ url, hashes, relay, pings, echoes }: PageLink): Promise<PageResult> {
   const unhex = (text: string) => Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
   const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   const join = (...parts: Uint8Array[]) => {
@@ -106,16 +116,27 @@ export async function linkFromPage({ url, hashes, relay, pings }: PageLink): Pro
   const hello = await read(3 + 6);
   if (hello[0] !== 1) throw new Error(`no HELLO: ${hex(hello)}`);
 
-  const stream = await session.createBidirectionalStream();
-  const ask = stream.writable.getWriter();
-  const heard = reader(stream.readable);
-  const protocol = text.encode('ping/1');
-  await ask.write(join(new Uint8Array([protocol.length]), protocol));
-  const echoes: boolean[] = [];
-  for (let i = 0; i < pings; i++) {
-    const sent = crypto.getRandomValues(new Uint8Array(8));
-    await ask.write(sent);
-    echoes.push(equal(await heard(8), sent));
+  const answered: boolean[] = [];
+  if (pings > 0) {
+    const stream = await session.createBidirectionalStream();
+    const ask = stream.writable.getWriter();
+    const heard = reader(stream.readable);
+    const protocol = text.encode('ping/1');
+    await ask.write(join(new Uint8Array([protocol.length]), protocol));
+    for (let i = 0; i < pings; i++) {
+      const sent = crypto.getRandomValues(new Uint8Array(8));
+      await ask.write(sent);
+      answered.push(equal(await heard(8), sent));
+    }
+  }
+  let [echoed, heard] = ['', ''];
+  if (echoes) {
+    // 0 marks an application's datagram.
+    await session.datagrams.writable.getWriter().write(join(new Uint8Array([0]), text.encode('datagram')));
+    const { value: back = new Uint8Array(1) } = await session.datagrams.readable.getReader().read();
+    echoed = back[0] === 0 ? new TextDecoder().decode(back.subarray(1)) : hex(back);
+    const { value: theirs } = await session.incomingBidirectionalStreams.getReader().read();
+    if (theirs !== undefined) heard = new TextDecoder().decode(await reader(theirs.readable)(7));
   }
   const { maxDatagramSize } = session.datagrams;
   // Held open until the test has looked at the relay.
@@ -128,7 +149,7 @@ export async function linkFromPage({ url, hashes, relay, pings }: PageLink): Pro
     () => 'closed',
     (error: unknown) => `lost: ${error}`,
   );
-  return { id: hex(id), version: [...hello.subarray(3, 5)], echoes, maxDatagramSize, closed };
+  return { id: hex(id), version: [...hello.subarray(3, 5)], pings: answered, echoed, heard, maxDatagramSize, closed };
 }
 
 /** Runs in the page: whether a session stands, else what the browser says. */

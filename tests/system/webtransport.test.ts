@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { NodeHost, WebCertificate } from '../../ts/core/host.js';
+import type { HostEvent, NodeHost, WebCertificate } from '../../ts/core/host.js';
 import { createNativeHost, newCertificate } from '../../ts/platform/native.js';
 import { createNode } from '../../ts/platform/node.js';
 import { openBrowser } from '../harness/browser.js';
@@ -32,7 +32,10 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const now_s = () => Math.floor(Date.now() / 1000);
 
 /** A native node and nothing above it, that shows these certificates. */
-async function host(certificates: WebCertificate[]): Promise<{ host: NodeHost; url: string }> {
+async function host(
+  certificates: WebCertificate[],
+  onEvent: (event: HostEvent, node: NodeHost) => void = () => {},
+): Promise<{ host: NodeHost; url: string }> {
   const node = createNativeHost(
     {
       identitySeed: new Uint8Array(32).fill(5),
@@ -40,7 +43,9 @@ async function host(certificates: WebCertificate[]): Promise<{ host: NodeHost; u
       roles: { client: false, relay: true, exit: false },
       freshKeys: true,
     },
-    () => {},
+    (events) => {
+      for (const event of events) onEvent(event, node);
+    },
   );
   cleanup.keep(node);
   const [address] = await node.start();
@@ -60,6 +65,7 @@ test('a page links to a relay by the hashes in its descriptor, proves itself, an
     hashes,
     relay: relay.id,
     pings: 5,
+    echoes: false,
   });
   await Promise.race([linking, page.waitForFunction('globalThis.linked === true')]);
   const [peer] = await relay.peers();
@@ -68,11 +74,30 @@ test('a page links to a relay by the hashes in its descriptor, proves itself, an
   expect(status.host.links[0]).toMatchObject({ transport: 'webtransport', peer: peer?.id });
   await page.evaluate('globalThis.done()');
   const result = await linking;
-  expect(result).toMatchObject({ id: peer?.id, version: [1, 1], echoes: Array(5).fill(true), closed: 'closed' });
+  expect(result).toMatchObject({ id: peer?.id, version: [1, 1], pings: Array(5).fill(true), closed: 'closed' });
   expect(result.maxDatagramSize).toBeGreaterThan(1000);
   await until('the link is gone', async () => (await relay.peers()).length === 0);
   for (const [reason, count] of Object.entries((await relay.status()).host.drops))
     expect([reason, count]).toEqual([reason, 0]);
+});
+
+test('datagrams pass both ways, a relay opens streams, and closing from there says why', async () => {
+  const certificate = newCertificate(now_s() - DAY_S, now_s() + 12 * DAY_S);
+  let link = 0;
+  const { host: node, url } = await host([certificate], (event, node) => {
+    if (event.type === 'datagram') node.datagramSend(event.link, Buffer.from(event.data, 'base64'));
+    if (event.type !== 'link_up') return;
+    link = event.link;
+    void node.streamOpen(link).then((stream) => node.streamWrite(stream, new TextEncoder().encode('welcome')));
+  });
+  const hashes = [hex(certificate.hash)];
+  await page.evaluate('globalThis.linked = false');
+  const linking = page.evaluate(linkFromPage, { url, hashes, relay: node.id, pings: 0, echoes: true });
+  await Promise.race([linking, page.waitForFunction('globalThis.linked === true')]);
+  node.linkClose(link, 'draining');
+  await until('the link is gone', async () => (await node.stats()).links.length === 0);
+  await page.evaluate('globalThis.done()');
+  expect(await linking).toMatchObject({ echoed: 'datagram', heard: 'welcome', closed: 'closed' });
 });
 
 test('a browser refuses an expired certificate, one not valid yet, and one that was swapped', async () => {

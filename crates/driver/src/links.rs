@@ -383,7 +383,10 @@ impl World {
     fn send_datagram(&mut self, id: LinkId, data: Bytes) {
         let Some(link) = self.links.get_mut(&id) else { return self.engine.counters().count(Reason::LinkGone) };
         let Some(conn) = self.quic.conn(link.handle) else { return self.engine.counters().count(Reason::LinkGone) };
-        let data = link.web.as_ref().map_or(data.clone(), |web| web.prefixed(&data));
+        let data = match &link.web {
+            None => data,
+            Some(web) => web.prefixed(&data),
+        };
         let bytes = data.len();
         let mut datagrams = conn.datagrams();
         // The oldest goes: what waited longest is what its sender has given up first.

@@ -284,7 +284,7 @@ async fn a_second_session_and_strangers_streams_are_refused_and_the_first_goes_o
     // WEBTRANSPORT_BUFFERED_STREAM_REJECTED.
     assert_eq!(code.into_inner(), 0x3994_bd84);
     // A unidirectional stream of the session's has no use here.
-    let mut uni = browser.client.uni(&[0x40, 0x54, 0]).await;
+    let uni = browser.client.uni(&[0x40, 0x54, 0]).await;
     assert_eq!(soon(uni.stopped()).await.unwrap().map(VarInt::into_inner), Some(0x103));
     counted(&relay, "web_refused", 3).await;
     // Datagrams of other sessions and of none.
