@@ -44,9 +44,14 @@ fn stream_of(session: u64) -> Vec<u8> {
 }
 
 /// Hands bytes over as the driver does: never more than is wanted. What is not wanted any more comes back.
-fn feed<'a>(session: &mut Session, stream: u64, mut bytes: &'a [u8]) -> Result<&'a [u8], Fault> {
+fn feed<'a>(session: &mut Session, stream: u64, bytes: &'a [u8]) -> Result<&'a [u8], Fault> {
+    feed_by(usize::MAX, session, stream, bytes)
+}
+
+/// The same in pieces of so many bytes at most.
+fn feed_by<'a>(piece: usize, session: &mut Session, stream: u64, mut bytes: &'a [u8]) -> Result<&'a [u8], Fault> {
     while !bytes.is_empty() {
-        let want = session.wants(stream).min(bytes.len());
+        let want = session.wants(stream).min(piece).min(bytes.len());
         if want == 0 {
             break;
         }
@@ -303,47 +308,57 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..40)
 }
 
+/// Runs the steps, bytes in pieces of so many at most, to their end or the first fault.
+fn run(steps: &[Step], piece: usize) -> (Vec<Action>, Option<Fault>) {
+    let mut session = Session::new(PATH);
+    let mut opened = [false; 32];
+    let mut all = Vec::new();
+    for step in steps {
+        let stream = match step {
+            Step::Bytes(s, _) | Step::End(s) | Step::Gone(s) => *s,
+        };
+        // QUIC opens all streams of a kind below one that is used.
+        for below in (stream & 3..=stream).step_by(4) {
+            if !std::mem::replace(&mut opened[below as usize], true) {
+                session.opened(below);
+            }
+        }
+        let done = match step {
+            Step::Bytes(_, bytes) => feed_by(piece, &mut session, stream, bytes).map(|_| ()),
+            Step::End(_) => session.ended(stream),
+            Step::Gone(_) => session.gone(stream),
+        };
+        all.extend(actions(&mut session));
+        if let Err(fault) = done {
+            return (all, Some(fault));
+        }
+    }
+    (all, None)
+}
+
 proptest! {
     #[test]
+    fn it_makes_no_difference_how_bytes_are_cut(steps in steps(), piece in 1usize..9) {
+        prop_assert_eq!(run(&steps, piece), run(&steps, usize::MAX));
+    }
+
+    #[test]
     fn whatever_comes_nothing_is_handed_out_twice_or_without_a_session(steps in steps()) {
-        let mut session = Session::new(PATH);
-        let mut opened = [false; 32];
-        let (mut given, mut refused, mut firsts, mut is_open) = (Vec::new(), Vec::new(), 0, false);
-        for step in steps {
-            let stream = match &step { Step::Bytes(s, _) | Step::End(s) | Step::Gone(s) => *s };
-            // QUIC opens all streams of a kind below one that is used.
-            for below in (stream & 3..=stream).step_by(4) {
-                if !std::mem::replace(&mut opened[below as usize], true) {
-                    session.opened(below);
+        let (mut given, mut refused, mut is_open) = (Vec::new(), Vec::new(), false);
+        for action in run(&steps, usize::MAX).0 {
+            match action {
+                Action::Open => prop_assert!(!std::mem::replace(&mut is_open, true)),
+                Action::Stream { stream, first } => {
+                    prop_assert!(is_open && !given.contains(&stream) && !refused.contains(&stream));
+                    prop_assert_eq!(first, given.is_empty());
+                    prop_assert!(given.is_empty() || given[0] < stream);
+                    given.push(stream);
                 }
-            }
-            let done = match &step {
-                Step::Bytes(_, bytes) => feed(&mut session, stream, bytes).map(|_| ()),
-                Step::End(_) => session.ended(stream),
-                Step::Gone(_) => session.gone(stream),
-            };
-            for action in actions(&mut session) {
-                match action {
-                    Action::Open => {
-                        prop_assert!(!std::mem::replace(&mut is_open, true));
-                    }
-                    Action::Stream { stream, first } => {
-                        prop_assert!(is_open && !given.contains(&stream) && !refused.contains(&stream));
-                        prop_assert_eq!(first, given.is_empty());
-                        prop_assert!(given.is_empty() || given[0] < stream);
-                        firsts += u32::from(first);
-                        given.push(stream);
-                    }
-                    Action::Refuse { stream, .. } => {
-                        prop_assert!(!refused.contains(&stream) && !given.contains(&stream));
-                        refused.push(stream);
-                    }
-                    Action::Write { .. } | Action::Closed => {}
+                Action::Refuse { stream, .. } => {
+                    prop_assert!(!refused.contains(&stream) && !given.contains(&stream));
+                    refused.push(stream);
                 }
-            }
-            prop_assert!(firsts <= 1);
-            if done.is_err() {
-                break;
+                Action::Write { .. } | Action::Closed => {}
             }
         }
     }
