@@ -255,7 +255,11 @@ export interface NodeHost {
   /** Binds the socket; resolves with the bound addresses. */
   start(): Promise<string[]>;
 
-  linkOpen(peer: string, addresses: string[]): Promise<LinkId>;
+  /**
+   * Resolves when the link is up. `certificateHashes`: SHA-256 of the certificates that the peer may show, for hosts that dial by
+   * WebTransport.
+   */
+  linkOpen(peer: string, addresses: string[], certificateHashes?: Uint8Array[]): Promise<LinkId>;
   linkClose(link: LinkId, reason: string): void;
   nextHopUnreachable(peer: string): void;
 

@@ -29,6 +29,11 @@ export interface BootstrapPeer {
   id: string;
   /** `ip:port`. */
   address: string;
+  /** As in its descriptor: what a browser needs to know before it can ask for that. */
+  webtransport?: {
+    /** SHA-256 of the certificates it may show. */
+    hashes: Uint8Array[];
+  };
 }
 
 /** A neighbour. */
@@ -159,15 +164,17 @@ export class Neighbours {
 
   async #dial(peer: string): Promise<void> {
     const { host, directory, bootstrap, clock } = this.#parts;
-    const known = bootstrap.filter((b) => b.id === peer).map((b) => b.address);
-    const addresses = [...new Set([...(directory.get(peer)?.addresses ?? []), ...known])];
+    const known = bootstrap.filter((b) => b.id === peer);
+    const descriptor = directory.get(peer);
+    const addresses = [...new Set([...(descriptor?.addresses ?? []), ...known.map((b) => b.address)])];
+    const hashes = (descriptor === undefined ? known : [descriptor]).flatMap((d) => d.webtransport?.hashes ?? []);
     if (addresses.length === 0) {
       throw new NetworkError('peer_unknown', `no address of node ${peer.slice(0, 8)} is known`, {
         hint: 'wait for its descriptor, or add it as a bootstrap peer',
       });
     }
     try {
-      const link = await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses), (late) =>
+      const link = await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses, hashes), (late) =>
         host.linkClose(late, 'timeout'),
       );
       // The answer may overtake the event that brings the session.

@@ -1,0 +1,34 @@
+/** How a page reaches relays: WebTransport to the addresses in their descriptors. Nobody can call a page. */
+import { NetworkError } from '../base/errors.js';
+import type { Reached, Transports } from '../host/ports.js';
+import { openBrowserSession } from '../transport/browser.js';
+import type { Session } from '../transport/session.js';
+
+export class BrowserTransports implements Transports {
+  readonly #sessions = new Set<Session>();
+
+  async start(): Promise<string[]> {
+    return [];
+  }
+
+  async dial(_peer: string, addresses: string[], hashes: Uint8Array[], signal: AbortSignal): Promise<Reached> {
+    let cause: unknown;
+    for (const address of addresses) {
+      try {
+        const session = await openBrowserSession(address, hashes, signal);
+        this.#sessions.add(session);
+        const over = () => this.#sessions.delete(session);
+        session.closed.then(over, over);
+        return { session, address, bindings: hashes };
+      } catch (error) {
+        if (signal.aborted) throw error;
+        cause = error;
+      }
+    }
+    throw new NetworkError('link_failed', 'the relay answers at none of its addresses', { cause });
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#sessions) session.close({ reason: 'closed' });
+  }
+}
