@@ -1,9 +1,11 @@
 // npm test: sets up, runs every test (Rust, then TypeScript with the binding and whole networks), and closes with the sum.
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cargoCounts, vitestCounts } from './counts.mjs';
 import { testTools } from './setup/browser.mjs';
 import { run } from './setup/exec.mjs';
+import { buildFuzzers, corpus, fuzzTargets } from './setup/fuzzers.mjs';
 import { setUp } from './setup/index.mjs';
 import { at, cache, root } from './setup/paths.mjs';
 import { runScript } from './setup/progress.mjs';
@@ -23,6 +25,28 @@ async function rustTests() {
     failure: 'cargo did not start',
   });
   return { code, ...cargoCounts(lines) };
+}
+
+/** The inputs that fuzzing found worth keeping, through each target; one test a target. */
+async function corpora() {
+  const path = await buildFuzzers({ coverage: false });
+  const counts = { code: 0, passed: 0, failed: 0 };
+  for (const target of fuzzTargets()) {
+    const inputs = readdirSync(corpus(target)).map((file) => join(corpus(target), file));
+    const lines = [];
+    const failure = `${target} did not start`;
+    const code = await run(path(target), inputs, {
+      cwd: root,
+      check: false,
+      failure,
+      onLine: (line) => lines.push(line),
+    });
+    const passed = code === 0 && inputs.length > 0;
+    counts[passed ? 'passed' : 'failed'] += 1;
+    process.stdout.write(`${passed ? '✓' : '✗'} ${target}: ${inputs.length} inputs\n`);
+    if (!passed) process.stdout.write(`${lines.slice(-30).join('\n')}\n`);
+  }
+  return counts;
 }
 
 async function typescriptTests(browser) {
@@ -52,7 +76,9 @@ await runScript(async () => {
   await wasm();
   const browser = await testTools();
   say(`tests with Node ${process.versions.node}, ${browser}; caches in ${cache}`);
-  const results = [await rustTests(), await typescriptTests(browser)];
+  const rust = await rustTests();
+  say('inputs that fuzzing found, replayed');
+  const results = [rust, await corpora(), await typescriptTests(browser)];
   const passed = results.reduce((sum, r) => sum + r.passed, 0);
   let failed = results.reduce((sum, r) => sum + r.failed, 0);
   // A runner that broke before it counted anything is a failure too.
