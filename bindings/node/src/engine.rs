@@ -8,7 +8,7 @@ use wayfare_embed::{EmbeddedEngine, Failure};
 
 use crate::kernels::error;
 
-fn thrown(failure: Failure) -> napi::Error {
+pub(crate) fn thrown(failure: Failure) -> napi::Error {
     error(failure.code, failure.text)
 }
 

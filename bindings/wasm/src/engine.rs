@@ -7,7 +7,7 @@ use wayfare_embed::{EmbeddedEngine, Failure};
 
 use crate::error;
 
-fn thrown(failure: Failure) -> JsError {
+pub(crate) fn thrown(failure: Failure) -> JsError {
     error(failure.code, failure.text)
 }
 

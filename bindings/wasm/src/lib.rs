@@ -2,6 +2,7 @@
 //!
 //! Invariant: holds no logic. Bytes are copied in and out once; no view of a caller's buffer is kept.
 
+mod bench;
 mod engine;
 mod kernels;
 

@@ -14,11 +14,13 @@ mod event;
 mod failure;
 mod link;
 mod options;
+mod peel;
 mod random;
 mod stats;
 
 pub use engine::EmbeddedEngine;
 pub use failure::Failure;
+pub use peel::{PeelBench, arithmetic};
 pub use random::ChaChaRandom;
 
 /// Records of `outputs`: `kind u8 | link u32 | length u32 | bytes`.

@@ -3,8 +3,8 @@
 //! The AEAD's implementation is chosen per target: assembly natively, plain Rust in WebAssembly. Nothing else in this
 //! crate knows which.
 
-#[cfg_attr(not(target_arch = "wasm32"), path = "native.rs")]
-#[cfg_attr(target_arch = "wasm32", path = "portable.rs")]
+#[cfg_attr(not(any(target_arch = "wasm32", feature = "portable")), path = "native.rs")]
+#[cfg_attr(any(target_arch = "wasm32", feature = "portable"), path = "portable.rs")]
 mod aead;
 mod chacha_lanes;
 mod keystream;
