@@ -28,8 +28,8 @@ const WORKS_MS = 300_000;
 const FORGET_MS = 45_000;
 /** A client closes its circuits after five minutes without streams. */
 const UNUSED_MS = 330_000;
-/** After a stream's end its exit has let go of the origin. */
-const LET_GO_MS = 5_000;
+/** Of streams whose end could not be told, an exit hears by its inner idle timeout (30 s). */
+const LET_GO_MS = 35_000;
 
 export interface SeedResult {
   seed: number;
