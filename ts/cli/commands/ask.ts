@@ -59,7 +59,7 @@ export function statusText(status: NodeStatus): string {
 
 function peersText(peers: NodePeer[]): string {
   if (peers.length === 0) return 'no links';
-  const head = ['NODE', 'ADDRESS', 'ROLES', 'RTT', 'RECEIVED', 'SENT', 'DIALLED'];
+  const head = ['NODE', 'ADDRESS', 'ROLES', 'RTT', 'RECEIVED', 'SENT', 'OVER', 'DIALLED'];
   const rows = peers.map((peer) => [
     shortId(peer.id),
     peer.address,
@@ -67,6 +67,7 @@ function peersText(peers: NodePeer[]): string {
     micros(peer.rtt_us),
     bytes(peer.bytes_received),
     bytes(peer.bytes_sent),
+    peer.transport ?? '-',
     peer.incoming ? 'by it' : 'by us',
   ]);
   return table([head, ...rows]);
