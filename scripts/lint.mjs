@@ -1,5 +1,6 @@
-// npm run lint: formatting, lints, types, the direction of dependencies, and the package; every fault is named before it fails.
+// npm run lint: formatting, lints, types, the reference, the direction of dependencies, and the package; every fault is named before it fails.
 import { fileURLToPath } from 'node:url';
+import { typedoc } from './docs/typedoc.mjs';
 import { crateFaults } from './lint/crates.mjs';
 import { importFaults } from './lint/imports.mjs';
 import { packageFaults } from './lint/package.mjs';
@@ -17,6 +18,7 @@ const CHECKS = [
     'npx biome check --write .',
   ],
   ['types', [...tool('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.test.json'], 'mend what it names'],
+  ['docs', typedoc('--emit', 'none'), 'document what it names'],
   ['rustfmt', ['cargo', 'fmt', '--all', '--check'], 'cargo fmt --all'],
   ['clippy', ['cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'], 'mend what it names'],
 ];

@@ -1,11 +1,16 @@
 /**
- * The package as others get it: packed, installed into an empty folder, and used from there by a program in JavaScript and one in
- * TypeScript, each with a network of its own.
+ * The package as others get it: packed, installed into an empty folder, and used from there by a program in JavaScript, one in
+ * TypeScript and a page.
  */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { npm } from '../../scripts/setup/exec.mjs';
+import { openBrowser } from '../harness/browser.js';
 import { Cleanup } from '../harness/cleanup.js';
 import { ROOT } from '../harness/cli.js';
 import { temporaryFolder } from '../harness/folder.js';
@@ -118,6 +123,81 @@ test('a program in TypeScript is checked strictly, its mistakes named, and runs'
   const wrong = await run(process.execPath, tsc, { cwd: folder });
   expect(wrong.code).not.toBe(0);
   expect(wrong.stdout.toString('utf8')).toMatch(/program\.ts\(\d+,\d+\): error TS2322: .*king/);
+});
+
+/** What a page would say of a node that knows nobody. */
+const PAGE = `
+import { createNode, WayfareError } from 'wayfare';
+
+const node = await createNode({ wasm: '/core.wasm', bootstrap: [] });
+const refused = await node.dial({ host: 'origin.example', port: 80 }).opened.catch((error: unknown) => error);
+const code = refused instanceof WayfareError ? refused.code : 'none';
+const { ready, reasons } = await node.status();
+await node.close();
+Object.assign(globalThis, { told: [node.id, code, ready, reasons.length] });
+document.title = 'done';
+`;
+
+test('a page is checked against the browser’s types, bundled, and runs in Chromium', async () => {
+  writeFileSync(join(folder, 'page.ts'), PAGE);
+  writeFileSync(
+    join(folder, 'tsconfig.page.json'),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'ES2024',
+        module: 'ESNext',
+        moduleResolution: 'bundler',
+        customConditions: ['browser'],
+        lib: ['ES2024', 'ESNext.Disposable', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        // Nothing of Node's.
+        types: [],
+      },
+      files: ['page.ts'],
+    }),
+  );
+  const tsc = [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.page.json'];
+  const checked = await run(process.execPath, tsc, { cwd: folder });
+  expect(checked.stdout.toString('utf8')).toBe('');
+  const { outputFiles } = await build({
+    entryPoints: [join(folder, 'page.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'silent',
+  });
+  const script = outputFiles[0]?.text ?? '';
+  // Nothing of Node.js came along.
+  expect(script).not.toMatch(/(?:from|import|require)\s*\(?\s*["'](?:node:|fs|net|tls|undici)/);
+  const module = createRequire(join(folder, 'page.ts')).resolve('wayfare/wayfare_bg.wasm');
+  const server = createServer((request, response) => {
+    if (request.url === '/core.wasm') {
+      response.setHeader('content-type', 'application/wasm').end(readFileSync(module));
+    } else if (request.url === '/page.js') response.setHeader('content-type', 'text/javascript').end(script);
+    else
+      response
+        .setHeader('content-type', 'text/html')
+        .end('<!doctype html><script type="module" src="/page.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanup.add(() => new Promise((resolve) => server.close(resolve)));
+  cleanup.add(() => server.closeAllConnections());
+  const page = await cleanup.keep(await openBrowser(temporaryFolder(cleanup))).newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  await page.waitForFunction("document.title === 'done'").catch(() => {});
+  expect(errors).toEqual([]);
+  expect(await page.evaluate('globalThis.told')).toEqual([
+    expect.stringMatching(/^[0-9a-f]{64}$/),
+    'no_path',
+    false,
+    1,
+  ]);
 });
 
 test('its command runs', async () => {
