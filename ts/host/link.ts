@@ -4,7 +4,7 @@
  *
  * Invariant: what came is held until the host's turn takes it; what goes out and is not taken off is bounded.
  */
-import type { LinkStats } from '../core/host.js';
+import type { LinkStats, LinkTransport } from '../core/host.js';
 import type { BidirectionalStream, Session } from '../transport/session.js';
 import { reasonOf } from './errors.js';
 import { PacketBatch } from './outputs.js';
@@ -33,6 +33,7 @@ export class HostLink {
   readonly id: number;
   readonly session: Session;
   readonly address: string;
+  readonly transport: LinkTransport | undefined;
   readonly incoming: boolean;
   readonly since_ms: number;
   peer: string;
@@ -57,6 +58,7 @@ export class HostLink {
     this.id = id;
     this.session = reached.session;
     this.address = reached.address;
+    this.transport = reached.transport;
     this.peer = peer;
     this.incoming = incoming;
     this.since_ms = since_ms;
@@ -146,12 +148,13 @@ export class HostLink {
   }
 
   stats(now_ms: number): LinkStats {
-    const { id: link, peer, address, incoming, mtu } = this;
+    const { id: link, peer, address, incoming, transport, mtu } = this;
     return {
       link,
       peer,
       address,
       incoming,
+      ...(transport !== undefined && { transport }),
       rtt_us: 0,
       mtu,
       ...this.#counts,

@@ -127,8 +127,10 @@ export class HostLinks {
     }
     link.up = true;
     link.peer = event.peer;
-    const { id, peer, address, incoming } = link;
-    this.#parts.tell({ type: 'link_up', link: id, peer, address, incoming, version: event.version });
+    const { id, peer, address, incoming, transport } = link;
+    const { version } = event;
+    const carried = transport === undefined ? {} : { transport };
+    this.#parts.tell({ type: 'link_up', link: id, peer, address, incoming, version, ...carried });
     for (const stream of link.early.splice(0)) this.#events.stream(link, stream);
     this.#waits.resolve(id, id);
   }

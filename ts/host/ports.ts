@@ -4,7 +4,7 @@
  */
 import type { Clock, Random } from '../base/ports.js';
 import type { CreateEngine } from '../core/engine.js';
-import type { ExitRules, HostOptions } from '../core/host.js';
+import type { ExitRules, HostOptions, LinkTransport } from '../core/host.js';
 import type { ByteDuplex } from '../transport/quic.js';
 import type { Session } from '../transport/session.js';
 
@@ -13,6 +13,8 @@ export interface Reached {
   session: Session;
   /** Where it leads, for people to read. */
   address: string;
+  /** What carries it. */
+  transport?: LinkTransport;
   /** The peer's id, where the transport itself has proven it. */
   proven?: string;
   /**

@@ -19,7 +19,7 @@ export class BrowserTransports implements Transports {
         this.#sessions.add(session);
         const over = () => this.#sessions.delete(session);
         session.closed.then(over, over);
-        return { session, address, bindings: hashes };
+        return { session, address, transport: 'webtransport', bindings: hashes };
       } catch (error) {
         if (signal.aborted) throw error;
         cause = error;
