@@ -6,7 +6,7 @@ import { QuicSession } from './quic.js';
 
 sessionCompliance('memory', async () => {
   const [a, b] = memoryPair();
-  return { a, b, lose: () => a.lose(), [Symbol.asyncDispose]: async () => a.close() };
+  return { a, b, saysWhy: true, lose: () => a.lose(), [Symbol.asyncDispose]: async () => a.close() };
 });
 
 /** A native host whose one link becomes a session. */
