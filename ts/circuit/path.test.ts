@@ -25,6 +25,15 @@ describe('a path', () => {
     }
   });
 
+  it('has distinct nodes where exits are relays as well', () => {
+    const random = seeded(5);
+    const both = Array.from({ length: 3 }, (_, i) => node(`both${i}`, { relay: true, exit: true }));
+    for (let i = 0; i < 200; i++) {
+      const path = choosePath({ ...request, descriptors: both }, random);
+      expect(new Set(ids(path))).toEqual(new Set(both.map((n) => n.id)));
+    }
+  });
+
   it('gives every relay the same chance at every place, and every exit', () => {
     const random = seeded(2);
     const counts = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()];

@@ -124,6 +124,19 @@ fn a_running_connection_moves_to_another_circuit_to_the_same_exit() {
 }
 
 #[test]
+fn a_connection_does_not_move_where_its_exit_or_its_datagrams_are_not() {
+    let mut n = Network::new(2, 2, Limits::default());
+    let first = n.circuit_of(SizeClass::L, &[1, 2, 3]);
+    let connection = n.connection(first);
+    let (elsewhere, narrower) = (n.circuit_of(SizeClass::L, &[1, 2, 4]), n.circuit(&[1, 3]));
+    let now = n.now;
+    assert_eq!(n.nodes[0].connection_move(now, connection, elsewhere), Err(Reason::LinkRefused));
+    assert_eq!(n.nodes[0].connection_move(now, connection, narrower), Err(Reason::PacketSize));
+    let (near, far) = n.flow(connection, 3);
+    assert_eq!(n.transfer((0, near), (3, far), b"still here", SOON), b"still here");
+}
+
+#[test]
 fn a_dead_relay_is_noticed_within_three_seconds_and_the_flow_survives_the_move() {
     let mut n = Network::new(4, 1, Limits::default());
     let first = n.circuit(&[1, 2, 5]);

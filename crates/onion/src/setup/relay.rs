@@ -111,3 +111,50 @@ impl ReplyKey {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::schedule::encapsulate;
+    use wayfare_wire::SETUP_BYTES;
+
+    struct Counting(u8);
+
+    impl Random for Counting {
+        fn fill(&mut self, out: &mut [u8]) {
+            out.iter_mut().for_each(|byte| {
+                self.0 = self.0.wrapping_mul(5).wrapping_add(113);
+                *byte = self.0;
+            });
+        }
+    }
+
+    /// A set-up for one hop, whose client shows this ephemeral key.
+    fn message(secret: &OnionSecret, client_ephemeral: [u8; 32]) -> [u8; SETUP_BYTES] {
+        let (enc, exports) = encapsulate(&secret.public(), &mut Counting(1)).unwrap();
+        let info = Info { suite: Suite::Aes128Gcm, class: SizeClass::M, role: Role::Exit, client_ephemeral, minute: 9 };
+        let mut plain = vec![0; SETUP_BYTES - ENC_BYTES - TAG];
+        plain[..INFO_BYTES].copy_from_slice(&info.to_bytes());
+        // What the hop appends decrypts to its keystream; it is authenticated, so it is computed as the hop will.
+        let mut whole = plain.clone();
+        whole.extend_from_slice(&ladder::filler([&exports.setup].into_iter(), INFO_BYTES, SETUP_SLOT));
+        let tag = ladder::seal(&exports.setup, &enc, &mut whole);
+        let mut message = [0; SETUP_BYTES];
+        message[..ENC_BYTES].copy_from_slice(&enc);
+        message[ENC_BYTES..ENC_BYTES + TAG].copy_from_slice(&tag);
+        message[ENC_BYTES + TAG..].copy_from_slice(&whole[..SETUP_BYTES - ENC_BYTES - TAG]);
+        message
+    }
+
+    /// Points of small order (RFC 7748, section 6.1) give a secret that everyone knows.
+    #[test]
+    fn an_ephemeral_key_that_contributes_nothing_is_refused() {
+        let secret = OnionSecret::from_seed([5; 32]);
+        let open = |ephemeral| open_setup(&[&secret], &message(&secret, ephemeral), 9, 0, &mut Counting(2)).map(|_| ());
+        assert_eq!(open([9; 32]), Ok(()));
+        let mut one = [0; 32];
+        one[0] = 1;
+        assert_eq!(open([0; 32]), Err(Reason::SetupMalformed));
+        assert_eq!(open(one), Err(Reason::SetupMalformed));
+    }
+}
