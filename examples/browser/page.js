@@ -34,6 +34,8 @@ async function run() {
     webtransport: { hashes: hashes.map(unhex) },
   }));
   const node = await createNode({ bootstrap: peers, wasm: 'wayfare_bg.wasm' });
+  // For whoever looks around in the console.
+  globalThis.node = node;
   show('state', 'Joining…');
   await node.ready(AbortSignal.timeout(20_000));
   const hops = await node.connect();

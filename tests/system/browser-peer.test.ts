@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { bundle } from '../../examples/browser/bundle.js';
 import { startPageNetwork } from '../../examples/browser/network.js';
+import type { BrowserNode } from '../../ts/platform/browser.js';
 import { openBrowser } from '../harness/browser.js';
 import { Cleanup } from '../harness/cleanup.js';
 import { temporaryFolder } from '../harness/folder.js';
@@ -22,6 +23,34 @@ interface PageResult {
   took_s: number;
   mbit_per_s: number;
   sha256: string;
+}
+
+/** Runs in the page, whose node is `globalThis.node`. */
+async function askOfNode(url: string): Promise<Record<string, unknown>> {
+  const { node } = globalThis as unknown as { node: BrowserNode };
+  const codeOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => 'none',
+      (error) => error.code ?? error.message,
+    );
+  const { url: download } = (await (await fetch(url)).json()) as { url: string };
+  const abort = new AbortController();
+  const response = await node.fetch(download, { signal: abort.signal });
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  await reader.read();
+  abort.abort(new Error('enough'));
+  const rest = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  const aborted = await codeOf(rest);
+  const head = await node.fetch(download, { method: 'HEAD', isolation: 'another' });
+  return {
+    refused: await codeOf(node.fetch('http://127.0.0.1:1/')),
+    secure: await codeOf(node.fetch('https://127.0.0.1/')),
+    proxy: await codeOf(node.listenSocks({ listen: '127.0.0.1:0' })),
+    aborted,
+    downloaded: head.headers.get('content-length'),
+  };
 }
 
 test('a page fetches 8 MiB through three hops, and its bundle is small', async () => {
@@ -52,6 +81,16 @@ test('a page fetches 8 MiB through three hops, and its bundle is small', async (
   expect(neighbours.find((peer) => peer.id === result.id)).toMatchObject({ transport: 'webtransport', incoming: true });
   for (const hop of result.hops.slice(0, 2))
     expect((await at(hop.id)?.status())?.host.relayed.bytes_backward).toBeGreaterThan(BYTES);
+
+  // What else a program in the page meets.
+  const met = await page.evaluate(askOfNode, `${network.url}network.json`);
+  expect(met).toEqual({
+    refused: 'exit_connect_failed',
+    secure: 'unsupported',
+    proxy: 'unsupported',
+    aborted: 'enough',
+    downloaded: JSON.stringify(network.content.bytes),
+  });
 
   // A page that is closed leaves nothing behind.
   await page.close();

@@ -113,7 +113,7 @@ export class HostLink {
   sendDatagram(bytes: Uint8Array): void {
     if (this.#ended) return;
     const full = this.#datagramsWaiting_bytes + bytes.length > DATAGRAM_BACKLOG_MAX;
-    if (full || bytes.length > this.mtu) {
+    if (full || bytes.length > this.toldMtu) {
       this.#events.dropped(full ? 'queue_full' : 'packet_size');
       return;
     }

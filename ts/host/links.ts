@@ -95,9 +95,10 @@ export class HostLinks {
   handIn(now_us: number): void {
     const { engine } = this.#parts;
     for (const link of this.#arrived) {
-      if (link.begun && link.mtu !== link.toldMtu) {
-        link.toldMtu = link.mtu;
-        engine.linkMtu(link.id, link.mtu);
+      const mtu = link.mtu;
+      if (link.begun && mtu !== link.toldMtu) {
+        link.toldMtu = mtu;
+        engine.linkMtu(link.id, mtu);
       }
       const control = link.control;
       link.control = [];

@@ -1,13 +1,14 @@
 /** How a page reaches relays: WebTransport to the addresses in their descriptors. Nobody can call a page. */
 import { NetworkError } from '../base/errors.js';
 import type { Reached, Transports } from '../host/ports.js';
-import { openBrowserSession } from '../transport/browser.js';
+import { checkWebTransport, openBrowserSession } from '../transport/browser.js';
 import type { Session } from '../transport/session.js';
 
 export class BrowserTransports implements Transports {
   readonly #sessions = new Set<Session>();
 
   async start(): Promise<string[]> {
+    checkWebTransport();
     return [];
   }
 

@@ -2,7 +2,7 @@
  * Sessions over the browser's own WebTransport (https://www.w3.org/TR/webtransport/), pinned to the certificates that a relay's
  * descriptor names.
  */
-import { asWayfareError, WayfareError } from '../base/errors.js';
+import { asWayfareError, UsageError, WayfareError } from '../base/errors.js';
 import type { BidirectionalStream, CloseInfo, DatagramDuplex, Session } from './session.js';
 
 /** Where a relay offers its links. */
@@ -78,18 +78,26 @@ export class BrowserSession implements Session {
   }
 }
 
+function transportClass(): PageTransportClass {
+  const { WebTransport } = globalThis as { WebTransport?: PageTransportClass };
+  if (WebTransport !== undefined) return WebTransport;
+  throw new UsageError('unsupported', 'there is no WebTransport here', {
+    hint: 'load the page over https or from localhost, in a browser that has it',
+  });
+}
+
+/** Throws where the browser, or the page's origin, has none. */
+export function checkWebTransport(): void {
+  transportClass();
+}
+
 /** Opens a session at `ip:port`. `hashes`: SHA-256 of the certificates to accept; without any, the web's authorities decide. */
 export async function openBrowserSession(
   address: string,
   hashes: Uint8Array[],
   signal: AbortSignal,
 ): Promise<BrowserSession> {
-  const { WebTransport } = globalThis as { WebTransport?: PageTransportClass };
-  if (WebTransport === undefined) {
-    throw new WayfareError('unsupported', 'this browser has no WebTransport here', {
-      hint: 'load the page over https or from localhost, in a browser that has it',
-    });
-  }
+  const WebTransport = transportClass();
   signal.throwIfAborted();
   const serverCertificateHashes = hashes.map((value) => ({ algorithm: 'sha-256' as const, value }));
   const transport = new WebTransport(`https://${address}${PATH}`, {
