@@ -1,7 +1,7 @@
-//! ChaCha20 blocks (RFC 8439 section 2.3) of one key and several nonces, a nonce per vector lane.
+//! ChaCha20 blocks (RFC 8439 section 2.3) of one key, a block per vector lane: of several nonces, or of consecutive counters.
 //!
-//! The usual implementations put consecutive blocks of one nonce side by side; a packet needs one or two blocks of its
-//! own nonce and would throw the rest away.
+//! The usual implementations have only the latter; of a packet's keystream the client needs one or two blocks, and would throw
+//! the rest away. And they have no vectors in WebAssembly.
 
 use wide::u32x4;
 
@@ -39,16 +39,17 @@ pub(super) fn blocks(key: &[u8; 32], nonces: &[[u8; 12]; BATCH], counter: u32) -
     out
 }
 
-#[inline]
-fn lanes(key: &[u8; 32], nonces: &[[u8; 12]], counter: u32, out: &mut [[u8; 64]]) {
-    let word = |bytes: &[u8], i: usize| {
-        u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]])
-    };
+fn word(bytes: &[u8], i: usize) -> u32 {
+    u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]])
+}
+
+/// The blocks of one key whose last four words, counter and nonce, are these; word by word.
+#[inline(always)]
+fn rounds(key: &[u8; 32], last: [Row; 4]) -> [Row; 16] {
     let start: [Row; 16] = std::array::from_fn(|i| match i {
         0..4 => Row::splat(word(b"expand 32-byte k", i)),
         4..12 => Row::splat(word(key, i - 4)),
-        12 => Row::splat(counter),
-        _ => Row::new(std::array::from_fn(|lane| word(&nonces[lane], i - 13))),
+        _ => last[i - 12],
     });
     let mut s = start;
     for _ in 0..10 {
@@ -61,9 +62,38 @@ fn lanes(key: &[u8; 32], nonces: &[[u8; 12]], counter: u32, out: &mut [[u8; 64]]
         quarter_round(&mut s, 2, 7, 8, 13);
         quarter_round(&mut s, 3, 4, 9, 14);
     }
-    for (i, (row, start)) in s.iter().zip(&start).enumerate() {
-        for (out, word) in out.iter_mut().zip((*row + *start).to_array()) {
+    for (row, start) in s.iter_mut().zip(start) {
+        *row += start;
+    }
+    s
+}
+
+#[inline]
+fn lanes(key: &[u8; 32], nonces: &[[u8; 12]], counter: u32, out: &mut [[u8; 64]]) {
+    let nonce = |i: usize| Row::new(std::array::from_fn(|lane| word(&nonces[lane], i)));
+    let s = rounds(key, [Row::splat(counter), nonce(0), nonce(1), nonce(2)]);
+    for (i, row) in s.iter().enumerate() {
+        for (out, word) in out.iter_mut().zip(row.to_array()) {
             out[4 * i..4 * i + 4].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+}
+
+/// Bytes of the blocks that [`stream`] gives at once.
+#[cfg(any(test, target_arch = "wasm32", feature = "portable"))]
+pub(super) const STREAM: usize = LANES * 64;
+
+/// Four consecutive blocks of one nonce, from block number `counter`.
+#[cfg(any(test, target_arch = "wasm32", feature = "portable"))]
+#[inline]
+pub(super) fn stream(key: &[u8; 32], nonce: &[u8; 12], counter: u32, out: &mut [u8; STREAM]) {
+    let counters = Row::new(std::array::from_fn(|lane| counter.wrapping_add(lane as u32)));
+    let nonce = |i: usize| Row::splat(word(nonce, i));
+    let s = rounds(key, [counters, nonce(0), nonce(1), nonce(2)]);
+    for (quarter, rows) in s.as_chunks::<4>().0.iter().enumerate() {
+        for (lane, words) in Row::transpose(*rows).into_iter().enumerate() {
+            let at = lane * 64 + quarter * 16;
+            out[at..at + 16].copy_from_slice(words.to_array().map(u32::to_le_bytes).as_flattened());
         }
     }
 }

@@ -7,6 +7,8 @@
 #[cfg_attr(any(target_arch = "wasm32", feature = "portable"), path = "portable.rs")]
 mod aead;
 mod chacha_lanes;
+#[cfg(any(test, target_arch = "wasm32", feature = "portable"))]
+mod chacha_poly;
 mod keystream;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod portable;

