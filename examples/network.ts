@@ -13,6 +13,8 @@ export interface Entered {
   node: WayfareNode;
   /** Where to go. */
   url: URL;
+  /** Where the network was entered. */
+  peers: BootstrapPeer[];
   close(): Promise<void>;
 }
 
@@ -26,7 +28,7 @@ export async function enter([url, ...peers]: string[] = process.argv.slice(2)): 
     const node = await createNode({ roles: ['client'], bootstrap: found.bootstrap });
     closers.push(() => node.close());
     await node.ready(AbortSignal.timeout(20_000));
-    return { node, url: found.url, close };
+    return { node, url: found.url, peers: found.bootstrap, close };
   } catch (error) {
     await close();
     throw error;

@@ -14,12 +14,14 @@ const EXPECTED: Record<string, string> = {
   'http-agent.ts': `1: 200 ${CAME}2: 200 ${CAME}`,
   'fetch.ts': `200 ${CAME}`,
   'proxy.ts': String.raw`HTTP proxy 127\.0\.0\.1:\d+, SOCKS5 proxy 127\.0\.0\.1:\d+\n200 ${CAME}`,
+  'listen.ts': String.raw`listening at ([0-9a-f]{64}\.wayfare):80\n200 Hello from ([0-9a-f]{64}\.wayfare)\n`,
   'isolation.ts': String.raw`[\s\S]*alice: ${CAME}[\s\S]*bob: ${CAME}[\s\S]*alice: ${CAME}`,
 };
-/** Which of the ports above are one connection's. */
+/** Which of the ports and names above are the same. */
 const SAME: Record<string, [number, number][]> = {
   'dial.ts': [[0, 1]],
   'http-agent.ts': [[0, 1]],
+  'listen.ts': [[0, 1]],
   'isolation.ts': [[0, 2]],
 };
 
@@ -33,7 +35,7 @@ test.each(Object.entries(EXPECTED))('examples/%s', async (name, expected) => {
   expect(code, stderr).toBe(0);
   const found = new RegExp(`^(?:${expected})$`).exec(stdout.toString('utf8'));
   expect(found, stdout.toString('utf8')).not.toBeNull();
-  const ports = [...(found ?? [])].slice(1);
-  for (const [a, b] of SAME[name] ?? []) expect(ports[a]).toBe(ports[b]);
-  if (name === 'isolation.ts') expect(ports[0]).not.toBe(ports[1]);
+  const caught = [...(found ?? [])].slice(1);
+  for (const [a, b] of SAME[name] ?? []) expect(caught[a]).toBe(caught[b]);
+  if (name === 'isolation.ts') expect(caught[0]).not.toBe(caught[1]);
 });

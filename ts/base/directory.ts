@@ -35,6 +35,8 @@ export interface Descriptor {
     relay: boolean;
     /** It connects to destinations. */
     exit: boolean;
+    /** It takes streams to itself. */
+    listener?: boolean;
   };
   /** Those that are valid now or soon, the newest first. */
   onionKeys: OnionKey[];

@@ -14,7 +14,7 @@ export interface PathRequest {
   /** Hops, the exit included; 1 to 5. */
   hops: number;
   now_s: number;
-  /** The path must end here. */
+  /** The path must end here: an exit, or a node that listens. */
   exit?: string | undefined;
   /** How much is held against a node; 0 for most. */
   suspicion?: (id: string) => number;
@@ -24,7 +24,9 @@ export interface PathRequest {
 export function choosePath(request: PathRequest, random: Random): Descriptor[] | null {
   const { self, now_s, hops } = request;
   const usable = request.descriptors.filter((d) => d.id !== self && onionKeyAt(d, now_s) !== undefined);
-  const exits = usable.filter((d) => d.roles.exit && (request.exit === undefined || d.id === request.exit));
+  const exits = usable.filter((d) =>
+    request.exit === undefined ? d.roles.exit : d.id === request.exit && (d.roles.exit || d.roles.listener === true),
+  );
   // An exit that is also one of too few relays would leave no path, although another exit has one.
   const relays = usable.filter((d) => d.roles.relay);
   const fitting = exits.filter((exit) => relays.length - (exit.roles.relay ? 1 : 0) >= hops - 1);

@@ -78,12 +78,16 @@ export class CircuitPool {
     );
   }
 
-  /** A route for streams of this isolation key, made if there is none. Take it with `hold` before the next await. */
-  async route(isolation = ''): Promise<Route> {
+  /**
+   * A route for streams of this isolation key, made if there is none; to `exit`, where one is named. Take it with `hold` before
+   * the next await.
+   */
+  async route(key = '', exit?: string): Promise<Route> {
     if (this.#closed) throw new WayfareError('closed', 'the node is closed');
+    const isolation = exit === undefined ? key : `${key}\0${exit}`;
     const current = this.#current.get(isolation);
     if (current !== undefined && this.#isFresh(current) && !current.replacing) return current;
-    const spare = this.#takeSpare();
+    const spare = exit === undefined ? this.#takeSpare() : undefined;
     if (spare !== undefined) {
       this.#current.set(isolation, spare);
       this.#refill();
@@ -91,7 +95,7 @@ export class CircuitPool {
     }
     let making = this.#making.get(isolation);
     if (making === undefined) {
-      making = this.#make();
+      making = this.#make(exit);
       this.#making.set(isolation, making);
       const over = () => this.#making.delete(isolation);
       making.then((route) => {
@@ -166,11 +170,11 @@ export class CircuitPool {
     }
   }
 
-  async #make(): Promise<Route> {
+  async #make(exit?: string): Promise<Route> {
     const { host, clock, builder, suspicion } = this.#parts;
     let last: unknown;
     for (let i = 0; i < CONNECT_TRIES; i++) {
-      const circuit = await builder.build(BUILD_TRIES);
+      const circuit = await builder.build(BUILD_TRIES, exit);
       try {
         const opening = host.connectionOpen(circuit.id);
         const connection = await within(clock, CONNECT_MS_MAX, 'the connection to the exit', opening, (late) =>

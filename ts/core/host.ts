@@ -21,6 +21,8 @@ export interface Roles {
   client: boolean;
   relay: boolean;
   exit: boolean;
+  /** Takes streams to itself. Default: no. */
+  listener?: boolean;
 }
 
 /** An onion key this node holds: seed and validity in unix seconds. */
@@ -138,6 +140,8 @@ export type HostEvent =
   | { type: 'connection_moved'; connection: ConnectionId; circuit: CircuitId }
   /** A key nears its end: build another circuit and move. */
   | { type: 'circuit_worn'; circuit: CircuitId }
+  /** A client wants a stream to this node itself, at this port; answer with `inboundAccept` or `inboundRefuse`. */
+  | { type: 'inbound_requested'; flow: FlowId; port: number }
   | { type: 'flow_closed'; flow: FlowId; reason: string; received: number; sent: number }
   /** A proxy client wants `host:port`; answer with `proxyAssign` or `proxyRefuse`. */
   | {
@@ -299,6 +303,11 @@ export interface NodeHost {
   flowWrite(flow: FlowId, data: Uint8Array): Promise<void>;
   flowFinish(flow: FlowId): void;
   flowReset(flow: FlowId): void;
+
+  /** Takes a stream to this node: from now on a flow as any that was opened here. On hosts that can listen. */
+  inboundAccept?(flow: FlowId, port: number): void;
+  /** `overloaded`: it would be taken at another time. */
+  inboundRefuse?(flow: FlowId, overloaded: boolean): void;
 
   /** Resolves with the bound address. */
   socksListen(options: ProxyOptions): Promise<{ proxy: ProxyId; address: string }>;

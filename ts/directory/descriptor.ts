@@ -19,7 +19,7 @@ export const SKEW_S_MAX = 300;
 
 const SIGNATURE_BYTES = 64;
 const DOMAIN = new TextEncoder().encode('wayfare descriptor v1\0');
-const ROLE_NAMES = ['client', 'relay', 'exit'] as const;
+const ROLE_NAMES = ['client', 'relay', 'exit', 'listener'] as const;
 
 export type DescriptorRefusal =
   | 'descriptor_forged'
@@ -39,7 +39,7 @@ const Body = z.object({
   time: time_s,
   expires: time_s,
   addresses: z.array(z.string().min(3).max(64)).max(8),
-  roles: z.array(z.enum(ROLE_NAMES)).max(3),
+  roles: z.array(z.enum(ROLE_NAMES)).max(ROLE_NAMES.length),
   onion_keys: z.array(z.object({ key: bytes(1216), from: time_s, until: time_s })).max(3),
   suites: z.array(z.string().min(1).max(32)).max(8),
   versions: z.tuple([z.int().min(0).max(65535), z.int().min(0).max(65535)]),
@@ -103,6 +103,7 @@ export function readDescriptor(core: Core, record: Uint8Array, now_s: number): D
       client: parsed.roles.includes('client'),
       relay: parsed.roles.includes('relay'),
       exit: parsed.roles.includes('exit'),
+      ...(parsed.roles.includes('listener') && { listener: true }),
     },
     onionKeys: parsed.onion_keys.map((k) => ({ key: k.key.slice(), from_s: k.from, until_s: k.until })),
     suites: parsed.suites,

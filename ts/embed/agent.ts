@@ -7,7 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { UsageError } from '../base/errors.js';
-import type { DialTarget } from '../runtime/dial.js';
+import type { HostTarget } from '../runtime/dial.js';
 import type { FlowDuplex } from './duplex.js';
 import { secure, type TlsOptions } from './tls.js';
 
@@ -36,7 +36,7 @@ export interface SecureAgentOptions extends AgentOptions {
 }
 
 /** Opens a flow. */
-export type Dial = (target: DialTarget) => FlowDuplex;
+export type Dial = (target: HostTarget) => FlowDuplex;
 
 type Asked = http.ClientRequestArgs;
 type Created = (error: Error | null, stream: Duplex) => void;
@@ -52,7 +52,7 @@ function made(make: () => Duplex, done: Created | undefined): Duplex | undefined
   }
 }
 
-function target(options: Asked): DialTarget {
+function target(options: Asked): HostTarget {
   if (options.socketPath)
     throw new UsageError('argument_invalid', 'this agent reaches hosts and ports, no sockets of this machine');
   return { host: options.host ?? options.hostname ?? 'localhost', port: Number(options.port) };

@@ -17,6 +17,9 @@ export interface FlowDuplexOptions {
   allowHalfOpen?: boolean;
 }
 
+/** A flow as web streams; one that somebody opened to this node is open from its beginning. */
+export type FlowStreams = Omit<DialedConnection, 'opened'> & Partial<Pick<DialedConnection, 'opened'>>;
+
 /**
  * What `node.dialNode()` gives: a TCP connection from an exit to a destination, as Node programs expect one.
  *
@@ -25,14 +28,14 @@ export interface FlowDuplexOptions {
  */
 export class FlowDuplex extends Duplex {
   /** Whether the exit has yet to connect. */
-  connecting = true;
+  connecting: boolean;
   /** The idle time in milliseconds after which `timeout` is emitted; 0 for never. */
   timeout = 0;
   /** Bytes that the destination has sent and this stream has taken. */
   bytesRead = 0;
   /** Bytes that were handed to the flow. */
   bytesWritten = 0;
-  readonly #connection: DialedConnection;
+  readonly #connection: FlowStreams;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   #exitAddress: string | undefined;
@@ -42,13 +45,14 @@ export class FlowDuplex extends Duplex {
    * Use `node.dialNode()`.
    * @internal
    */
-  constructor(connection: DialedConnection, options: FlowDuplexOptions = {}) {
+  constructor(connection: FlowStreams, options: FlowDuplexOptions = {}) {
     super({ allowHalfOpen: options.allowHalfOpen ?? false });
     this.#connection = connection;
     this.#reader = connection.readable.getReader();
     this.#writer = connection.writable.getWriter();
     for (const promise of [this.#reader.closed, this.#writer.closed, this.#writer.ready]) promise.catch(() => {});
-    connection.opened.then(
+    this.connecting = connection.opened !== undefined;
+    connection.opened?.then(
       ({ local }) => {
         if (this.destroyed) return;
         this.connecting = false;

@@ -8,6 +8,7 @@ import { buffer, json, text } from 'node:stream/consumers';
 import { setGlobalDispatcher, Agent as UndiciAgent } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { selfSigned } from '../../tests/harness/certificate.js';
+import { createNode } from '../platform/node.js';
 import { startNetwork, type TestNetwork } from '../testing/network.js';
 import type { WayfareNode } from './node.js';
 
@@ -303,5 +304,36 @@ describe('fetch', () => {
     await own[Symbol.asyncDispose]();
     expect(await waiting).toBeInstanceOf(Error);
     expect(await failure(own.client.fetch(plain.url))).toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('a listener', () => {
+  test('serves HTTP and HTTPS to clients that know its id alone', async () => {
+    const [relay] = network.relays;
+    await using listening = await createNode({
+      roles: ['listener'],
+      listen: ['127.0.0.1:0'],
+      bootstrap: [{ id: relay?.id as string, address: relay?.addresses[0] as string }],
+    });
+    const hello: http.RequestListener = (request, response) =>
+      response.end(`${request.method} ${request.headers.host} from ${request.socket.remoteAddress}`);
+    const plainServer = http.createServer(hello);
+    const secureServer = https.createServer(certificate, hello);
+    await using onPlain = listening.listenNode({ port: 80 }, (stream) => plainServer.emit('connection', stream));
+    await using onSecure = listening.listenNode({ port: 443 }, (stream) => secureServer.emit('connection', stream));
+    expect([onPlain.address, onSecure.address]).toEqual([`${listening.id}.wayfare:80`, `${listening.id}.wayfare:443`]);
+    await node.find(listening.id, { signal: AbortSignal.timeout(10_000) });
+    const host = `${listening.id}.wayfare`;
+    const response = await node.fetch(`http://${host}/`);
+    // Whoever asks is unknown.
+    expect(await response.text()).toBe(`GET ${host} from undefined`);
+    await using agent = node.agent();
+    for (let i = 0; i < 2; i++) expect(await text(await get(`http://${host}/`, { agent }))).toContain(host);
+    expect(Object.values(agent.freeSockets).flat()).toHaveLength(1);
+    const tls = { ca: certificate.cert, servername: 'localhost' };
+    await using secured = node.httpsAgent({ tls });
+    expect(await text(await get(`https://${host}/`, { agent: secured, ...tls }))).toContain(host);
+    plainServer.closeAllConnections();
+    secureServer.closeAllConnections();
   });
 });

@@ -5,6 +5,7 @@
  */
 import type { Agent as Dispatcher, Response } from 'undici';
 import type { DialTarget } from '../runtime/dial.js';
+import type { ListenOptions, NodeListener } from '../runtime/inbound.js';
 import { WayfareNode as BaseNode, type DialOptions } from '../runtime/node.js';
 import { type AgentOptions, type Dial, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from './agent.js';
 import { FlowDuplex, type FlowDuplexOptions } from './duplex.js';
@@ -12,6 +13,9 @@ import { type DispatcherOptions, Fetcher, type FetchInit, type FetchInput } from
 
 /** How a connection is made, and what becomes of it at its end. */
 export interface DialNodeOptions extends DialOptions, FlowDuplexOptions {}
+
+/** At which port, and what becomes of a connection at its end. */
+export interface ListenNodeOptions extends ListenOptions, FlowDuplexOptions {}
 
 /** A running node on Node.js, made by `createNode()`. */
 export class WayfareNode extends BaseNode {
@@ -25,6 +29,20 @@ export class WayfareNode extends BaseNode {
    */
   dialNode(target: DialTarget, options: DialNodeOptions = {}): FlowDuplex {
     return new FlowDuplex(this.dial(target, options), options);
+  }
+
+  /**
+   * As `listen()`, for programs that want a `stream.Duplex` of each connection: `server.emit('connection', stream)` serves HTTP on
+   * them. The listener is the caller's to close.
+   *
+   * Throws what `listen()` throws.
+   */
+  listenNode(options: ListenNodeOptions, onConnection: (stream: FlowDuplex) => void): NodeListener {
+    const listener = this.listen(options);
+    void (async () => {
+      for await (const connection of listener) onConnection(new FlowDuplex(connection, options));
+    })();
+    return listener;
   }
 
   /** An agent for `http.request()` and what is built on it. It holds connections: close it, or the node. */

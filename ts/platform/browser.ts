@@ -6,8 +6,9 @@
  */
 import { type Clock, type Log, type Random, randomBelow, type Timer } from '../base/ports.js';
 import { engineHosts } from '../host/engine-host.js';
+import { createNodeOn } from '../runtime/create.js';
 import { MemoryStore } from '../runtime/memory-store.js';
-import { createNodeOn, WayfareNode } from '../runtime/node.js';
+import { WayfareNode } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { type FetchInit, fetchOver } from '../web/fetch.js';
 import { BrowserTransports } from './browser-transports.js';

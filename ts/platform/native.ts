@@ -39,6 +39,8 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'connectionMove',
   'flowFinish',
   'flowReset',
+  'inboundAccept',
+  'inboundRefuse',
   'proxyClose',
   'proxyAssign',
   'proxyRefuse',

@@ -3,8 +3,8 @@
  */
 import type { Log } from '../base/ports.js';
 import { WayfareNode } from '../embed/node.js';
+import { createNodeOn } from '../runtime/create.js';
 import { MemoryStore } from '../runtime/memory-store.js';
-import { createNodeOn } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore, newCertificate } from './native.js';
@@ -25,12 +25,12 @@ export {
 export type { Log, LogFields } from '../base/ports.js';
 export type { HostLimits, HostStats, LinkStats, LinkTransport, ProxyOptions } from '../core/host.js';
 export { type AgentOptions, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from '../embed/agent.js';
-export { FlowDuplex, type FlowDuplexOptions } from '../embed/duplex.js';
+export { FlowDuplex, type FlowDuplexOptions, type FlowStreams } from '../embed/duplex.js';
 export type { DispatcherOptions, FetchInit, FetchInput } from '../embed/fetch.js';
-export type { DialNodeOptions } from '../embed/node.js';
+export type { DialNodeOptions, ListenNodeOptions } from '../embed/node.js';
 export type { TlsOptions } from '../embed/tls.js';
 export type { ExitOptions } from '../exit/rules.js';
-export type { DialedConnection, DialTarget, OpenedFlow } from '../runtime/dial.js';
+export type { DialedConnection, DialTarget, HostTarget, NodeTarget, OpenedFlow } from '../runtime/dial.js';
 export {
   type NodeEventListener,
   type NodeEventListenerOptions,
@@ -38,12 +38,14 @@ export {
   PathEvent,
   PeerEvent,
 } from '../runtime/events.js';
+export { type InboundConnection, type ListenOptions, NodeListener } from '../runtime/inbound.js';
 export type { DialOptions } from '../runtime/node.js';
 export type {
   Listening,
   ListenProxyOptions,
   NodeOptions,
   NodePeer,
+  NodeRole,
   NodeStatus,
   PathHop,
   PingResult,

@@ -8,6 +8,8 @@ import { AbortedError, asWayfareError, errorOf } from '../base/errors.js';
 import type { ConnectionId, FlowId, NodeHost } from '../core/host.js';
 import { byteStream } from '../transport/quic.js';
 
+export type { DialTarget, HostTarget, NodeTarget } from './target.js';
+
 /** What is known of a connection once the exit has connected. */
 export interface OpenedFlow {
   /** The exit's own socket address towards the origin, `ip:port`. */
@@ -36,21 +38,48 @@ export interface Lease {
   release(): void;
 }
 
-/** Where to. */
-export interface DialTarget {
-  /** A name, which the exit resolves, or an address. */
-  host: string;
-  /** A TCP port, 1 to 65535. */
-  port: number;
-}
-
 /** Calls `broken` when the host says that the flow ended before its time; returns the way to stop. */
 export type WatchFlow = (flow: FlowId, broken: (reason: string) => void) => () => void;
 
+/** How often a flow is asked for on connections that turn out to be gone. */
+const OPEN_TRIES = 3;
+
+/** A flow that the host has opened, and how to let go of what it runs on. */
+export interface BegunFlow extends OpenedFlow {
+  flow: FlowId;
+  release(): void;
+}
+
+/** Asks the exit of a leased connection for a flow to `target`. */
 export function dialFlow(
   host: NodeHost,
-  target: DialTarget,
+  target: { host: string; port: number },
   lease: () => Promise<Lease>,
+  watch: WatchFlow,
+  signal?: AbortSignal,
+): DialedConnection {
+  const begin = async (): Promise<BegunFlow> => {
+    for (let tries = 1; ; tries++) {
+      signal?.throwIfAborted();
+      const { connection, release } = await lease();
+      try {
+        signal?.throwIfAborted();
+        return { ...(await host.flowOpen(connection, target.host, target.port)), release };
+      } catch (error) {
+        release();
+        // The connection had gone, and the event that says so was still on its way: the next one is another.
+        if (tries < OPEN_TRIES && asWayfareError(error).code === 'circuit_unknown') continue;
+        throw error;
+      }
+    }
+  };
+  return flowConnection(host, begin, watch, signal);
+}
+
+/** A flow as web streams, from its beginning to its end. */
+export function flowConnection(
+  host: NodeHost,
+  begin: () => Promise<BegunFlow>,
   watch: WatchFlow,
   signal?: AbortSignal,
 ): DialedConnection {
@@ -58,7 +87,7 @@ export function dialFlow(
   let over = false;
   let readEnded = false;
   let writeEnded = false;
-  let held: Lease | null = null;
+  let release = () => {};
   let unwatch = () => {};
   let resolveClosed!: () => void;
   let rejectClosed!: (error: unknown) => void;
@@ -73,7 +102,7 @@ export function dialFlow(
     over = true;
     signal?.removeEventListener('abort', onAbort);
     unwatch();
-    held?.release();
+    release();
     if (error === undefined) resolveClosed();
     else rejectClosed(asWayfareError(error));
   };
@@ -88,19 +117,16 @@ export function dialFlow(
 
   const open = async (): Promise<OpenedFlow> => {
     try {
-      signal?.throwIfAborted();
-      held = await lease();
-      signal?.throwIfAborted();
-      const opened = await host.flowOpen(held.connection, target.host, target.port);
-      flow = opened.flow;
+      const begun = await begin();
       if (over) {
-        host.flowReset(flow);
-        held.release();
+        host.flowReset(begun.flow);
+        begun.release();
         throw new AbortedError('aborted', 'the dial was aborted', { cause: signal?.reason });
       }
+      ({ flow, release } = begun);
       // Also where nobody reads or writes, `closed` tells that it is over.
       unwatch = watch(flow, (reason) => end(errorOf(reason, `the flow broke: ${reason.replaceAll('_', ' ')}`)));
-      return { local: opened.local };
+      return { local: begun.local };
     } catch (caught) {
       const error = signal?.aborted
         ? new AbortedError('aborted', 'the dial was aborted', { cause: signal.reason })

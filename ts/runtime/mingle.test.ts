@@ -2,7 +2,8 @@
 import { expect, test, vi } from 'vitest';
 import { nodePlatform } from '../platform/node.js';
 import { ManualClock } from '../testing/clock.js';
-import { createNodeOn, type WayfareNode } from './node.js';
+import { createNodeOn } from './create.js';
+import type { WayfareNode } from './node.js';
 
 test('gossip goes on when the only bootstrap peer is gone', async () => {
   const platform = { ...nodePlatform(), clock: new ManualClock() };

@@ -20,31 +20,30 @@ import { ProxyDesk } from '../proxy/desk.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
-import { Certificates } from './certificates.js';
-import { type DialedConnection, type DialTarget, dialFlow, type Lease } from './dial.js';
+import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
+import type { Certificates } from './certificates.js';
+import { type DialedConnection, dialFlow, type Lease } from './dial.js';
 import { NodeEventTarget, PathEvent, PeerEvent } from './events.js';
-import { idOf, loadIdentity, OnionKeys } from './keys.js';
-import {
-  checkOptions,
-  type Listening,
-  type ListenProxyOptions,
-  type NodeOptions,
-  type NodePeer,
-  type NodeStatus,
-  type PathHop,
-  type PingResult,
-  type Platform,
-  type SignalOptions,
+import { Inbound, type ListenOptions, type NodeListener } from './inbound.js';
+import { idOf, type OnionKeys } from './keys.js';
+import type {
+  Listening,
+  ListenProxyOptions,
+  NodeOptions,
+  NodePeer,
+  NodeRole,
+  NodeStatus,
+  PathHop,
+  PingResult,
+  Platform,
+  SignalOptions,
 } from './options.js';
 import { listenProxy } from './proxies.js';
+import { checkTarget, type DialTarget } from './target.js';
 
-const LINK_VERSIONS = { min: 1, max: 1 };
-/** A descriptor lives so long, and is signed again at a sixth of it. */
-const DESCRIPTOR_LIFE_S = 6 * 3600;
 const CHORES_EVERY_MS = 30_000;
 /** Links that a relay or exit keeps at least, where the directory knows enough nodes. */
 const NEIGHBOURS_MIN = 3;
-const REPLAY_FILE = 'setups-seen.bin';
 /** How long a drain waits for flows to end. */
 const DRAIN_MS = 10_000;
 const POLL_MS = 50;
@@ -86,6 +85,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #neighbours: Neighbours;
   readonly #pool: CircuitPool;
   readonly #desk: ProxyDesk;
+  readonly #inbound: Inbound;
   /** Who wants to know when a dialled flow breaks. */
   readonly #flows = new Map<FlowId, (reason: string) => void>();
   readonly #started_ms: number;
@@ -149,11 +149,14 @@ export class WayfareNode extends NodeEventTarget {
       void this.dispatchEvent(new PathEvent(change, this.#hops(path)));
     this.#pool = new CircuitPool({ host, builder, clock, log, suspicion, onChange });
     this.#desk = new ProxyDesk({ host, pool: this.#pool, log });
+    const listens = this.#roles.includes('listener');
+    this.#inbound = new Inbound({ host, self: this.id, listens, watch: this.#watch });
     parts.onEvents((events) => {
       for (const event of events) {
         this.#neighbours.handle(event);
         this.#pool.handle(event);
         this.#desk.handle(event);
+        this.#inbound.handle(event);
         if (event.type === 'flow_closed' && event.reason !== 'done') this.#flows.get(event.flow)?.(event.reason);
         if (event.type === 'link_up') this.dispatchEvent(new PeerEvent('peerup', event.peer));
         if (event.type === 'link_down') this.dispatchEvent(new PeerEvent('peerdown', event.peer, event.reason));
@@ -184,7 +187,7 @@ export class WayfareNode extends NodeEventTarget {
     log.info('node started', { id: this.id, roles: this.#roles.join() });
   }
 
-  get #roles(): ('client' | 'relay' | 'exit')[] {
+  get #roles(): NodeRole[] {
     return this.#options.roles ?? ['client'];
   }
 
@@ -220,6 +223,17 @@ export class WayfareNode extends NodeEventTarget {
     }
   }
 
+  /** The descriptor of a node, as soon as it is known here. Rejects with `argument_invalid`, `aborted` or `closed`. */
+  async find(id: string, { signal }: SignalOptions = {}): Promise<Descriptor> {
+    if (!isNodeId(id)) throw new UsageError('argument_invalid', `"${id}" is no node id: 64 hex digits`);
+    for (;;) {
+      this.#open();
+      const found = this.#directory.get(id);
+      if (found !== undefined) return found;
+      await unlessAborted(signal, 'the search', delay(this.#platform.clock, POLL_MS));
+    }
+  }
+
   #missing(): string[] {
     if (!this.#roles.includes('client')) return [];
     const descriptors = this.#directory.descriptors();
@@ -239,22 +253,37 @@ export class WayfareNode extends NodeEventTarget {
    */
   dial(target: DialTarget, options: DialOptions = {}): DialedConnection {
     this.#open();
-    if (typeof target.host !== 'string' || target.host.length === 0)
-      throw new UsageError('argument_invalid', 'dial needs a host: a name or an address');
-    if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65535)
-      throw new UsageError('argument_invalid', `dial needs a port from 1 to 65535, not ${target.port}`);
+    const checked = checkTarget(target, this.id);
     if (this.#draining) throw new AbortedError('draining', 'the node is draining and takes no new flows');
     const key = options.isolation === undefined ? undefined : `key:${options.isolation}`;
-    const watch = (flow: FlowId, broken: (reason: string) => void) => {
-      this.#flows.set(flow, broken);
-      return () => void this.#flows.delete(flow);
-    };
-    return dialFlow(this.#host, target, () => this.#lease(key), watch, options.signal);
+    return dialFlow(this.#host, checked, () => this.#lease(key, checked.node), this.#watch, options.signal);
   }
 
-  /** The right to open a flow on a connection of this isolation key. */
-  async #lease(key?: string): Promise<Lease> {
-    const route = await this.#pool.route(key);
+  readonly #watch = (flow: FlowId, broken: (reason: string) => void): (() => void) => {
+    this.#flows.set(flow, broken);
+    return () => void this.#flows.delete(flow);
+  };
+
+  /**
+   * Takes streams that clients open to this node by its id, through a path of which it is the last hop: `dial({ node, port })` or
+   * the host `<id>.wayfare`. Needs the role `listener`.
+   *
+   * Throws `argument_invalid` where the port is taken or the node does not listen, `closed`, or `draining`.
+   */
+  listen(options: ListenOptions): NodeListener {
+    this.#open();
+    if (this.#draining) throw new AbortedError('draining', 'the node is draining and takes no new streams');
+    return this.#inbound.listen(options);
+  }
+
+  /** The right to open a flow on a connection of this isolation key, to `node` where one is named. */
+  async #lease(key: string | undefined, node: string | undefined): Promise<Lease> {
+    if (node !== undefined && this.#directory.get(node)?.roles.listener !== true) {
+      throw new NetworkError('peer_unknown', `node ${node.slice(0, 8)} is not known to listen`, {
+        hint: 'wait for its descriptor; it must have the role "listener"',
+      });
+    }
+    const route = await this.#pool.route(key, node);
     return { connection: route.connection, release: this.#pool.hold(route) };
   }
 
@@ -357,6 +386,7 @@ export class WayfareNode extends NodeEventTarget {
     this.#open();
     this.#draining = true;
     this.#desk.drain();
+    this.#inbound.drain();
     this.#host.drain();
     const { clock } = this.#platform;
     const deadline_ms = clock.monotonic_ms() + timeout_ms;
@@ -380,6 +410,7 @@ export class WayfareNode extends NodeEventTarget {
 
   async #end(): Promise<void> {
     for (const stop of this.#stops) stop();
+    this.#inbound.close();
     this.#neighbours.close();
     this.#pool.close();
     this.#directory.close();
@@ -433,10 +464,13 @@ export class WayfareNode extends NodeEventTarget {
 
   /** Links to random nodes where there are too few, so that gossip goes on when the bootstrap peers are gone. */
   #mingle(): void {
-    const serves = this.#roles.includes('relay') || this.#roles.includes('exit');
     const linked = new Set(this.#neighbours.peers().map((peer) => peer.id));
     const others = this.#directory.descriptors().filter((d) => d.id !== this.id && !linked.has(d.id));
-    for (let missing = (serves ? NEIGHBOURS_MIN : 1) - linked.size; missing > 0 && others.length > 0; missing--) {
+    for (
+      let missing = (serves(this.#roles) ? NEIGHBOURS_MIN : 1) - linked.size;
+      missing > 0 && others.length > 0;
+      missing--
+    ) {
       const [other] = others.splice(this.#platform.random.below(others.length), 1);
       if (other !== undefined) this.#neighbours.reach(other.id).catch(() => {});
     }
@@ -444,93 +478,18 @@ export class WayfareNode extends NodeEventTarget {
 
   /** Signs what this node is, and gives it to the directory. */
   async #publish(): Promise<void> {
-    const roles = this.#roles;
-    if (!roles.includes('relay') && !roles.includes('exit')) return;
+    if (!serves(this.#roles)) return;
     const { core, clock } = this.#platform;
-    const addresses = this.#options.advertise ?? this.addresses;
-    const unspecified = addresses.find((address) => /^(0\.0\.0\.0|\[::\]):/.test(address));
-    if (unspecified !== undefined) {
-      throw new UsageError(
-        'config_invalid',
-        `a relay or exit that listens on ${unspecified} must say where it is reached`,
-        {
-          hint: 'set `advertise` to its public IP:PORT',
-        },
-      );
-    }
-    const now_s = Math.floor(clock.now_ms() / 1000);
-    const descriptor: Descriptor = {
+    const descriptor = announcement({
       id: this.id,
-      // Milliseconds, so that a node that starts again at once is not taken for its former self.
-      seq: Math.max(Math.floor(clock.now_ms()), (this.#descriptor?.seq ?? 0) + 1),
-      time_s: now_s,
-      expires_s: now_s + DESCRIPTOR_LIFE_S,
-      addresses,
-      roles: { client: false, relay: roles.includes('relay'), exit: roles.includes('exit') },
+      roles: this.#roles,
+      addresses: this.#options.advertise ?? this.addresses,
+      now_ms: clock.now_ms(),
+      last: this.#descriptor,
       onionKeys: await this.#keys.published(),
-      suites: ['aes128gcm', 'aes256gcm', 'chacha20poly1305'],
-      versions: LINK_VERSIONS,
-      ...(this.#certificates !== null && { webtransport: { hashes: this.#certificates.hashes() } }),
-      estimates: {},
-    };
+      certificateHashes: this.#certificates?.hashes() ?? null,
+    });
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
     this.#descriptor = descriptor;
   }
-}
-
-/** Makes a node on this platform, and starts it. `make`: the platform's own class of nodes. */
-export function createNodeOn(options: NodeOptions, platform: Platform): Promise<WayfareNode>;
-export function createNodeOn<T extends WayfareNode>(
-  options: NodeOptions,
-  platform: Platform,
-  make: new (parts: NodeParts) => T,
-): Promise<T>;
-export async function createNodeOn(
-  options: NodeOptions,
-  platform: Platform,
-  Node: new (parts: NodeParts) => WayfareNode = WayfareNode,
-): Promise<WayfareNode> {
-  checkOptions(options);
-  const { core, createHost, clock, random } = platform;
-  const { store, pathOf } = await platform.openStore(options.dataDir);
-  const identitySeed = await loadIdentity(store, random);
-  const roles = options.roles ?? ['client'];
-  const serves = roles.includes('relay') || roles.includes('exit');
-  const keys = new OnionKeys(store, core, clock, random);
-  await keys.refresh();
-  let take: (events: HostEvent[]) => void = () => {};
-  const host = createHost(
-    {
-      identitySeed,
-      listen: options.listen ?? [serves ? '0.0.0.0:4433' : '0.0.0.0:0'],
-      roles: { client: roles.includes('client'), relay: roles.includes('relay'), exit: roles.includes('exit') },
-      ...(pathOf !== undefined && { replayFile: pathOf(REPLAY_FILE) }),
-      freshKeys: keys.fresh,
-      ...(options.limits !== undefined && { limits: options.limits }),
-    },
-    (events) => take(events),
-  );
-  const { newCertificate } = platform;
-  const certificates =
-    serves && newCertificate !== undefined && host.setCertificates !== undefined
-      ? new Certificates(store, clock, newCertificate)
-      : null;
-  const node = new Node({
-    options,
-    platform,
-    keys,
-    certificates,
-    identitySeed,
-    host,
-    onEvents: (taker) => {
-      take = taker;
-    },
-  });
-  try {
-    await unlessAborted(options.signal, 'the start', node.start());
-  } catch (error) {
-    await node.close().catch(() => {});
-    throw asWayfareError(error);
-  }
-  return node;
 }

@@ -10,10 +10,18 @@ import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 
 const HOPS_MAX = 5;
 
+/**
+ * `client` opens circuits for you. `relay` forwards for others. `exit` connects to destinations for others. `listener` takes
+ * streams to itself (`node.listen()`).
+ */
+export type NodeRole = 'client' | 'relay' | 'exit' | 'listener';
+
+const ROLES: readonly string[] = ['client', 'relay', 'exit', 'listener'] satisfies NodeRole[];
+
 /** How a node is made. Everything may be left out: that is a client that knows nobody yet. */
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
-  roles?: ('client' | 'relay' | 'exit')[];
+  roles?: NodeRole[];
   /** Where its keys are kept (made with 0700). Without one the node has new keys each time, and forgets them. */
   dataDir?: string;
   /** UDP addresses, `ip:port`; port 0 picks one. Default: `0.0.0.0:0` for a client, `0.0.0.0:4433` otherwise. */
@@ -65,7 +73,7 @@ export interface NodeStatus {
   id: string;
   /** The UDP addresses its socket is bound to, `ip:port`. */
   addresses: string[];
-  /** `client`, `relay`, `exit`, in any mix. */
+  /** `NodeRole`s, in any mix. */
   roles: string[];
   /** A client has a path, a relay or exit is reachable as far as it can tell. */
   ready: boolean;
@@ -135,8 +143,8 @@ export function checkOptions(options: NodeOptions): void {
   const hops = options.hops ?? 3;
   if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
     throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
-  const unknown = (options.roles ?? []).find((role) => !['client', 'relay', 'exit'].includes(role));
-  if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: client, relay or exit`);
+  const unknown = (options.roles ?? []).find((role) => !ROLES.includes(role));
+  if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: ${ROLES.join(', ')}`);
   const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
   if (bad !== undefined)
     throw new UsageError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);

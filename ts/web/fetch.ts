@@ -4,7 +4,7 @@
  * Invariant: nothing of the request goes any other way than through the flow; a flow ends with its body, whole or not.
  */
 import { UsageError, WayfareError } from '../base/errors.js';
-import type { DialedConnection, DialTarget } from '../runtime/dial.js';
+import type { DialedConnection, HostTarget } from '../runtime/dial.js';
 import { bodyReader } from './body.js';
 import { framingOf, type Head, readHead } from './head.js';
 import { ByteSource } from './source.js';
@@ -15,7 +15,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const NULL_BODY = new Set([204, 205, 304]);
 
 /** Opens a flow; `signal` breaks it off. */
-export type Dial = (target: DialTarget, options: { signal?: AbortSignal }) => DialedConnection;
+export type Dial = (target: HostTarget, options: { signal?: AbortSignal }) => DialedConnection;
 
 export type FetchInit = Omit<RequestInit, 'redirect'> & {
   /** Default `manual`: a redirect is an answer like any other. */

@@ -336,6 +336,16 @@ impl NativeNode {
     }
 
     #[napi]
+    pub fn inbound_accept(&self, flow: u32, port: u16) -> Result<()> {
+        self.with(|node| node.inbound_accept(flow, port))
+    }
+
+    #[napi]
+    pub fn inbound_refuse(&self, flow: u32, overloaded: bool) -> Result<()> {
+        self.with(|node| node.inbound_refuse(flow, overloaded))
+    }
+
+    #[napi]
     pub fn flow_finish(&self, flow: u32) -> Result<()> {
         self.with(|node| node.flow_finish(flow))
     }

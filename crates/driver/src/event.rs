@@ -51,6 +51,11 @@ pub enum Event {
         connection: u32,
         circuit: u32,
     },
+    /// A client wants this node itself, at this port; answer with `inbound_accept` or `inbound_refuse`.
+    InboundRequested {
+        flow: u32,
+        port: u16,
+    },
     FlowClosed {
         flow: u32,
         reason: &'static str,

@@ -67,6 +67,9 @@ async fn dial(node: &Shared, host: &str, port: u16) -> Result<(TcpStream, Socket
 
 /// The addresses that `host` means and the policy lets through, looked up once.
 pub(crate) async fn allowed(node: &Shared, host: &str, port: u16) -> Result<Vec<IpAddr>, Status> {
+    if !node.world.borrow().dials {
+        return Err(Status::AddressDenied);
+    }
     let policy = node.world.borrow().policy.clone();
     policy.check_port(port).map_err(|e| status(&e))?;
     let host = parse_host(host).map_err(|_| Status::Malformed)?;

@@ -100,6 +100,9 @@ impl World {
 
     fn association_send(&mut self, udp: u32, to: SocketAddr, data: &[u8]) {
         let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        if !self.dials {
+            return self.count(Reason::ExitAddressDenied);
+        }
         if let Err(denied) = self.policy.check(to) {
             return self.count(denied.reason());
         }

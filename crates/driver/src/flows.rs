@@ -45,6 +45,11 @@ struct ScriptFlow {
 }
 
 impl FlowSlot {
+    /// Of a flow that TypeScript holds.
+    pub fn of_script() -> Self {
+        Self { script: Some(ScriptFlow::default()), ..Self::default() }
+    }
+
     fn wake_all(&mut self) {
         [self.reader.take(), self.writer.take(), self.watcher.take()].into_iter().flatten().for_each(Waker::wake);
     }
@@ -82,8 +87,10 @@ impl World {
                 }
             }
             EngineEvent::FlowRequested { flow, host, port } => {
-                self.flows.insert(flow, FlowSlot::default());
-                self.jobs.push(Job::Dial { flow, host, port });
+                if !self.inbound(now, flow, &host, port) {
+                    self.flows.insert(flow, FlowSlot::default());
+                    self.jobs.push(Job::Dial { flow, host, port });
+                }
             }
             EngineEvent::UdpOpened(udp) => self.association_opened(now, udp),
             EngineEvent::UdpReceived { udp, address, data } => {
@@ -151,6 +158,30 @@ impl World {
         if script.read_ended && script.write_ended {
             self.script_closed(now, flow, DONE);
         }
+    }
+
+    /// TypeScript takes a flow that it was asked for; whether there is such a one.
+    pub fn flow_adopt(&mut self, flow: u32) -> bool {
+        let Some(slot) = self.flows.get_mut(&flow).filter(|f| f.script.is_some() && f.opened.is_none()) else {
+            return false;
+        };
+        slot.opened = Some(None);
+        self.client_stats.flows_open += 1;
+        self.client_stats.flows_total += 1;
+        true
+    }
+
+    /// Tells TypeScript if the flow closed before it was taken.
+    pub fn flow_settle(&mut self, now: Instant, flow: u32) {
+        if let Some(reason) = self.flows.get(&flow).and_then(|f| f.closed) {
+            self.script_closed(now, flow, reason.name());
+        }
+    }
+
+    /// TypeScript does not want a flow that it was asked for; whether there is such a one.
+    pub fn flow_forget(&mut self, flow: u32) -> bool {
+        let asked = self.flows.get(&flow).is_some_and(|f| f.script.is_some() && f.opened.is_none());
+        asked && self.flows.remove(&flow).is_some()
     }
 
     /// JavaScript will write no more.
@@ -261,9 +292,7 @@ impl Shared {
 /// For JavaScript: opens a flow and waits for the exit's answer.
 pub(crate) async fn open(node: Rc<Shared>, connection: u32, host: String, port: u16) -> Result<(u32, String), Failure> {
     let flow = node.world.borrow_mut().flow_begin(Instant::now(), connection, &host, port)?;
-    if let Some(slot) = node.world.borrow_mut().flows.get_mut(&flow) {
-        slot.script = Some(ScriptFlow::default());
-    }
+    node.world.borrow_mut().flows.insert(flow, FlowSlot::of_script());
     node.kick();
     match node.flow_opened(flow).await {
         Ok(local) => Ok((flow, local.map(|l| l.to_string()).unwrap_or_default())),

@@ -16,6 +16,7 @@ mod exit;
 mod exit_udp;
 mod failure;
 mod flows;
+mod inbound;
 mod links;
 mod node;
 mod options;

@@ -229,6 +229,16 @@ impl Node {
         });
     }
 
+    /// Takes a stream that `InboundRequested` told of, at `port`.
+    pub fn inbound_accept(&self, flow: u32, port: u16) {
+        self.act(move |node| node.world.borrow_mut().inbound_accept(Instant::now(), flow, port));
+    }
+
+    /// Refuses it; `overloaded`: it would be taken at another time.
+    pub fn inbound_refuse(&self, flow: u32, overloaded: bool) {
+        self.act(move |node| node.world.borrow_mut().inbound_refuse(Instant::now(), flow, overloaded));
+    }
+
     pub fn flow_read(&self, flow: u32, answer: Answer<Option<Bytes>>) {
         self.act(move |node| {
             let node = node.clone();

@@ -34,6 +34,9 @@ pub struct Roles {
     pub client: bool,
     pub relay: bool,
     pub exit: bool,
+    /// Takes streams to itself.
+    #[serde(default)]
+    pub listener: bool,
 }
 
 /// See `HostLimits`.

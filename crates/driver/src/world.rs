@@ -84,6 +84,9 @@ pub(crate) struct World {
     pub connection_waits: HashMap<u32, Answer<u32>>,
     pub decisions: HashMap<u32, tokio::sync::oneshot::Sender<Decision>>,
     pub proxies: HashMap<u32, tokio::task::AbortHandle>,
+    /// Whether destinations are dialled here, and whether streams to this node itself are taken.
+    pub dials: bool,
+    pub listens: bool,
     pub policy: Rc<ExitPolicy>,
     pub replay: Option<ReplayFile>,
     pub exit_stats: ExitStats,
@@ -147,7 +150,8 @@ impl World {
             roles: wayfare_engine::Roles {
                 client: options.roles.client,
                 relay: options.roles.relay,
-                exit: options.roles.exit,
+                // Whoever listens is the last hop of a path too.
+                exit: options.roles.exit || options.roles.listener,
             },
             limits: wayfare_engine::Limits {
                 circuits: options.limits.circuits as usize,
@@ -209,6 +213,8 @@ impl World {
             connection_waits: HashMap::new(),
             decisions: HashMap::new(),
             proxies: HashMap::new(),
+            dials: options.roles.exit,
+            listens: options.roles.listener,
             policy: Rc::new(ExitPolicy::default()),
             replay,
             exit_stats: ExitStats::default(),

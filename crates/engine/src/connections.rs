@@ -130,6 +130,8 @@ impl Engine {
         if let Some(host) = self.inner.host(side) {
             host.close(now, handle, 0, b"");
         }
+        // While it is still known which circuit leads to the other end: else that would wait for a silent client.
+        self.drive_inner(now);
         self.connection_lost(id, Reason::CircuitClosed);
     }
 
