@@ -40,21 +40,32 @@ export interface FetchInit extends RequestInit {
 /** Where from: a URL, or a `Request` of Node's own or undici's. */
 export type FetchInput = string | URL | FetchRequest | globalThis.Request;
 
+/** undici's `Agent`, whose connections are flows. `close()` lets running requests end, `destroy()` breaks them off. */
+export class FlowDispatcher extends Agent {
+  /** The same as `close()`; nothing where it is closed already. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.closed && !this.destroyed) await this.close();
+  }
+}
+
 /** Dispatchers by isolation key, and `fetch` over them. */
 export class Fetcher {
   readonly #dial: (isolation: string | undefined) => Dial;
-  readonly #kept = new Map<string | undefined, Agent>();
+  readonly #kept = new Map<string | undefined, FlowDispatcher>();
   /** All that are open, so that they end with the node. */
-  readonly #open = new Set<Agent>();
+  readonly #open = new Set<FlowDispatcher>();
+  /** All there have been: what leads through the network. */
+  readonly #made = new WeakSet<object>();
 
   constructor(dial: (isolation: string | undefined) => Dial) {
     this.#dial = dial;
   }
 
   /** A dispatcher of the caller's, who closes it; it ends with the node at the latest. */
-  dispatcher({ isolation, tls }: DispatcherOptions = {}): Agent {
+  dispatcher({ isolation, tls }: DispatcherOptions = {}): FlowDispatcher {
+    for (const agent of this.#open) if (agent.destroyed) this.#open.delete(agent);
     const dial = this.#dial(isolation);
-    const agent: Agent = new Agent({
+    const agent = new FlowDispatcher({
       connect: ({ hostname, port, protocol, servername }, done) => {
         // undici writes IPv6 addresses as URLs do.
         const host = hostname.replace(/^\[(.*)\]$/, '$1');
@@ -76,17 +87,18 @@ export class Fetcher {
       },
     });
     this.#open.add(agent);
+    this.#made.add(agent);
     return agent;
   }
 
   async fetch(input: FetchInput, init: FetchInit = {}): Promise<Response> {
     const { isolation, dispatcher, ...rest } = init;
-    if (dispatcher !== undefined && !this.#open.has(dispatcher as Agent)) {
+    if (dispatcher !== undefined && !this.#made.has(dispatcher)) {
       throw new UsageError('argument_invalid', 'this dispatcher does not lead through the network', {
         hint: 'make it with node.dispatcher()',
       });
     }
-    const by = (dispatcher as Agent | undefined) ?? this.#keptFor(isolation);
+    const by = dispatcher ?? this.#keptFor(isolation);
     const body = rest.body == null ? {} : { body: bodyOf(rest.body) };
     return undiciFetch(requestOf(input), { ...rest, ...body, dispatcher: by });
   }
@@ -99,7 +111,7 @@ export class Fetcher {
     await Promise.all(open.map((agent) => agent.destroy()));
   }
 
-  #keptFor(isolation: string | undefined): Agent {
+  #keptFor(isolation: string | undefined): FlowDispatcher {
     const agent = this.#kept.get(isolation) ?? this.dispatcher(isolation === undefined ? {} : { isolation });
     // Put behind the others: the first of the map is the one used longest ago.
     this.#kept.delete(isolation);
@@ -111,9 +123,9 @@ export class Fetcher {
     return agent;
   }
 
-  #retire(isolation: string | undefined, agent: Agent): void {
+  #retire(isolation: string | undefined, agent: FlowDispatcher): void {
     this.#kept.delete(isolation);
-    void agent.close().finally(() => this.#open.delete(agent));
+    agent.close().catch(() => {});
   }
 }
 

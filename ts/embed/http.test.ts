@@ -6,7 +6,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer, json, text } from 'node:stream/consumers';
 import { setGlobalDispatcher, Agent as UndiciAgent } from 'undici';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { selfSigned } from '../../tests/harness/certificate.js';
 import { createNode } from '../platform/node.js';
 import { startNetwork, type TestNetwork } from '../testing/network.js';
@@ -229,9 +229,13 @@ describe('fetch', () => {
 
   test('speaks https, with a dispatcher that knows the authority', async () => {
     const dispatcher = node.dispatcher({ tls: { ca: certificate.cert } });
-    const response = await node.fetch(secure.url, { dispatcher });
-    expect(await response.json()).toMatchObject({ headers: { host: `localhost:${secure.port}` } });
-    await dispatcher.close();
+    {
+      await using _ = dispatcher;
+      const response = await node.fetch(secure.url, { dispatcher });
+      expect(await response.json()).toMatchObject({ headers: { host: `localhost:${secure.port}` } });
+    }
+    expect((await failure(node.fetch(secure.url, { dispatcher }))).cause).toMatchObject({ code: 'UND_ERR_DESTROYED' });
+    await dispatcher[Symbol.asyncDispose]();
     const error = await failure(node.fetch(secure.url));
     expect(error.cause).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   });
@@ -305,6 +309,22 @@ describe('fetch', () => {
     expect(await waiting).toBeInstanceOf(Error);
     expect(await failure(own.client.fetch(plain.url))).toMatchObject({ code: 'closed' });
   });
+});
+
+test('whatever failed or was closed above has let go of its flow', async () => {
+  const own = await startNetwork(2, 1, { hops: 2 });
+  await using _ = own;
+  const agent = own.client.httpsAgent();
+  for (const url of [secure.url, `${plain.url.replace('http:', 'https:')}/`, 'https://10.0.0.1/'])
+    await failure(get(url, { agent }));
+  await failure(own.client.fetch(secure.url));
+  const abort = new AbortController();
+  const aborted = failure(own.client.fetch(`${plain.url}/silence`, { signal: abort.signal }));
+  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBeGreaterThan(0));
+  abort.abort();
+  await aborted;
+  await agent.close();
+  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBe(0));
 });
 
 describe('a listener', () => {

@@ -3,13 +3,13 @@
  *
  * Invariant: all of them dial through the node, with its isolation and its signals; closing the node ends them.
  */
-import type { Agent as Dispatcher, Response } from 'undici';
+import type { Response } from 'undici';
 import type { DialTarget } from '../runtime/dial.js';
 import type { ListenOptions, NodeListener } from '../runtime/inbound.js';
 import { WayfareNode as BaseNode, type DialOptions } from '../runtime/node.js';
 import { type AgentOptions, type Dial, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from './agent.js';
 import { FlowDuplex, type FlowDuplexOptions } from './duplex.js';
-import { type DispatcherOptions, Fetcher, type FetchInit, type FetchInput } from './fetch.js';
+import { type DispatcherOptions, Fetcher, type FetchInit, type FetchInput, type FlowDispatcher } from './fetch.js';
 
 /** How a connection is made, and what becomes of it at its end. */
 export interface DialNodeOptions extends DialOptions, FlowDuplexOptions {}
@@ -56,7 +56,7 @@ export class WayfareNode extends BaseNode {
   }
 
   /** A dispatcher for this node's `fetch()` and for undici's own calls, with TLS and connections of its own. Close it after use. */
-  dispatcher(options: DispatcherOptions = {}): Dispatcher {
+  dispatcher(options: DispatcherOptions = {}): FlowDispatcher {
     this.assertOpen();
     return this.#fetcher.dispatcher(options);
   }

@@ -26,7 +26,7 @@ export type { Log, LogFields } from '../base/ports.js';
 export type { HostLimits, HostStats, LinkStats, LinkTransport, ProxyOptions } from '../core/host.js';
 export { type AgentOptions, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from '../embed/agent.js';
 export { FlowDuplex, type FlowDuplexOptions, type FlowStreams } from '../embed/duplex.js';
-export type { DispatcherOptions, FetchInit, FetchInput } from '../embed/fetch.js';
+export { type DispatcherOptions, type FetchInit, type FetchInput, FlowDispatcher } from '../embed/fetch.js';
 export type { DialNodeOptions, ListenNodeOptions } from '../embed/node.js';
 export type { TlsOptions } from '../embed/tls.js';
 export type { ExitOptions } from '../exit/rules.js';
