@@ -28,19 +28,33 @@ export function output(
 interface Message {
   reason: string;
   executable?: string | null;
+  filenames?: string[];
   target?: { name: string };
+}
+
+/** What cargo, with these arguments, says that it made of the target. */
+async function artifact(target: string, args: readonly string[]): Promise<Message> {
+  const text = await output('cargo', [...args, '--quiet', '--message-format', 'json']);
+  const messages = text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Message] : []));
+  const built = messages.findLast((m) => m.reason === 'compiler-artifact' && m.target?.name === target);
+  if (built === undefined) throw new Error(`cargo ${args.join(' ')} built no ${target}`);
+  return built;
 }
 
 /** Path of the target's executable, built by cargo with these arguments. */
 async function build(target: string, ...args: readonly string[]): Promise<string> {
-  const text = await output('cargo', [...args, '--quiet', '-p', 'wayfare-bench', '--message-format', 'json']);
-  const messages = text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Message] : []));
-  const built = messages.findLast(
-    (m) => m.reason === 'compiler-artifact' && m.executable != null && m.target?.name === target,
-  )?.executable;
-  if (built == null) throw new Error(`cargo ${args.join(' ')} built nothing to run`);
-  return built;
+  const { executable } = await artifact(target, [...args, '-p', 'wayfare-bench']);
+  if (executable == null) throw new Error(`cargo ${args.join(' ')} built nothing to run`);
+  return executable;
 }
 
 export const measurements = () => build('wayfare-bench', 'build', '--release', '--bin', 'wayfare-bench');
 export const packetBench = () => build('packets', 'bench', '--no-run', '--bench', 'packets');
+
+/** The native binding with the ciphers that WebAssembly has. */
+export async function portableAddon(): Promise<string> {
+  const args = ['build', '--release', '-p', 'wayfare-node', '--features', 'portable'];
+  const library = (await artifact('wayfare_node', args)).filenames?.[0];
+  if (library === undefined) throw new Error('cargo built no addon');
+  return library;
+}

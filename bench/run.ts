@@ -10,8 +10,9 @@ import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
 import { processes } from './processes.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
+import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, crossing, ...wholeNodes, processes];
+const measurements: Measurement[] = [packets, crossing, wasm, ...wholeNodes, processes];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

@@ -5,6 +5,7 @@ import { foreground } from './setup/exec.mjs';
 import { setUp } from './setup/index.mjs';
 import { at, root } from './setup/paths.mjs';
 import { runScript, SetupError } from './setup/progress.mjs';
+import { wasm } from './setup/wasm.mjs';
 
 await runScript(async () => {
   // Help needs no native core; on a clone that has been set up before it comes at once.
@@ -12,6 +13,7 @@ await runScript(async () => {
   if (!help || !existsSync(at('node_modules', 'tsx'))) {
     const code = await setUp(fileURLToPath(import.meta.url));
     if (code !== null) return code;
+    await wasm();
   }
   const main = ['run.ts', 'run.mjs'].map((name) => at('bench', name)).find((file) => existsSync(file));
   if (main === undefined) throw new SetupError('bench/run.ts is not there: this checkout holds no benchmarks');

@@ -90,18 +90,16 @@ async function debian() {
 }
 
 /** Resolves with what cargo's environment needs so that it can build for the target. */
-async function target() {
+export async function target() {
   if (hasStd(targetFolder())) return {};
+  const adding = () =>
+    run('rustup', ['target', 'add', TARGET], { cwd: root, timeout: 180_000, failure: 'rustup could not add it' });
   const added =
     which('rustup') !== null &&
-    (await step(`Adding Rust's ${TARGET} target`, () =>
-      run('rustup', ['target', 'add', TARGET], {
-        cwd: root,
-        check: false,
-        timeout: 180_000,
-        failure: 'rustup did not start',
-      }),
-    ).then((code) => code === 0));
+    (await step(`Adding Rust's ${TARGET} target`, adding).then(
+      () => true,
+      () => false,
+    ));
   if (added && hasStd(targetFolder())) return {};
   const env = await debian();
   if (env === null || !hasStd(targetFolder(env.RUSTC))) {
@@ -157,19 +155,6 @@ function cargo(env, args, note, failure) {
   });
 }
 
-/** Makes the module smaller and faster; in a release of its own, since it costs more than all the rest. */
-async function optimise(module) {
-  const tool = at('node_modules', 'binaryen', 'bin', 'wasm-opt');
-  if (!existsSync(tool)) return;
-  const features = ['--enable-simd', '--enable-bulk-memory', '--enable-nontrapping-float-to-int', '--enable-sign-ext'];
-  const more = ['--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue'];
-  await run(process.execPath, [tool, '-O3', ...features, ...more, module, '-o', `${module}.new`], {
-    cwd: root,
-    failure: 'wasm-opt failed on bindings/wasm/pkg: see its message above',
-  });
-  renameSync(`${module}.new`, module);
-}
-
 export async function wasm() {
   rust();
   const [extra, cc] = [await target(), await compiler()];
@@ -205,8 +190,6 @@ export async function wasm() {
       note,
       failure,
     );
-    note('wasm-opt');
-    await optimise(join(fresh, 'wayfare_bg.wasm'));
     writeFileSync(join(fresh, 'package.json'), `${JSON.stringify({ type: 'module', sideEffects: false })}\n`);
     writeFileSync(join(fresh, '.stamp'), stamp);
     rmSync(PKG(), { recursive: true, force: true });
