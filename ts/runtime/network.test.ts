@@ -226,6 +226,8 @@ describe('when nodes fail', () => {
     await writer.write(Buffer.from('still here'));
     expect((await network.client.status()).draining).toBe(true);
     expect(drained).toBe(false);
+    const impatient = network.client.drain(20_000, { signal: AbortSignal.timeout(10) });
+    await expect(impatient).rejects.toMatchObject({ code: 'aborted' });
     await writer.close();
     expect((await readAll(flow.readable)).toString()).toBe('still here');
     await draining;

@@ -381,8 +381,8 @@ export class WayfareNode extends NodeEventTarget {
     this.#host.setForwarding(on);
   }
 
-  /** Takes nothing new, and waits for what runs to end, up to `timeout_ms`. */
-  async drain(timeout_ms = DRAIN_MS): Promise<void> {
+  /** Takes nothing new, and waits for what runs to end, up to `timeout_ms`; a signal ends the waiting alone. */
+  async drain(timeout_ms = DRAIN_MS, { signal }: SignalOptions = {}): Promise<void> {
     this.#open();
     this.#draining = true;
     this.#desk.drain();
@@ -393,7 +393,7 @@ export class WayfareNode extends NodeEventTarget {
     while (clock.monotonic_ms() < deadline_ms && this.#closing === null) {
       const { client, exit } = await this.#host.stats();
       if (client.flows_open + exit.flows_open + this.#desk.open === 0) return;
-      await delay(clock, POLL_MS);
+      await unlessAborted(signal, 'the drain', delay(clock, POLL_MS));
     }
   }
 
