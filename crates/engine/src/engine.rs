@@ -135,6 +135,9 @@ impl Engine {
             return;
         }
         let mut gone: Vec<CircuitId> = self.table.on_link(link).collect();
+        // A set-up that was passed on has no id on the link it came by before its reply.
+        let came_by = |id: &CircuitId| matches!(self.circuits.get(id), Some(Circuit::Relay(c)) if c.prev.link == link);
+        gone.extend(self.setups.iter().map(|&(_, id)| id).filter(came_by));
         gone.sort_unstable();
         gone.dedup();
         for circuit in gone {

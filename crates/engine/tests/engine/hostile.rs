@@ -223,6 +223,21 @@ fn an_answer_or_an_end_that_nobody_asked_for_is_refused() {
     assert_eq!(count(&mut n, 2, Reason::CircuitUnknown), 1);
 }
 
+/// Row 3: circuits cannot be left behind by sending set-ups and closing the link before their answers.
+#[test]
+fn a_set_up_whose_sender_leaves_before_the_answer_leaves_nothing_behind() {
+    let mut n = Network::new(2, 1, Limits::default());
+    let message = setup_for(&[n.hop(1), n.hop(3)], MINUTE);
+    n.inject_control(0, 1, &frame(&Control::Setup { back_cid: 7, message }));
+    // Passed on to the exit, whose answer is on its way (5 ms a link).
+    n.run(Duration::from_millis(12), |_| false);
+    assert_eq!((n.nodes[1].stats().circuits_relay, n.nodes[3].stats().circuits_exit), (1, 1));
+    let now = n.now;
+    n.nodes[1].link_down(now, 0);
+    n.run(SETTLE, |_| false);
+    assert_eq!((n.nodes[1].stats().circuits_relay, n.nodes[3].stats().circuits_exit), (0, 0));
+}
+
 #[test]
 fn a_draining_node_takes_no_new_circuit_and_keeps_the_old() {
     let mut n = Network::new(2, 1, Limits::default());
