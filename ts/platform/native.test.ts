@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { HostEvent, HostOptions, NodeHost } from '../core/host.js';
 import { coreSuite } from '../testing/core.js';
+import { VECTORS } from '../testing/vectors.js';
 import { createNativeHost, native, nativeCore } from './native.js';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -43,7 +44,7 @@ function make(seed: number, options: Partial<HostOptions> = {}) {
   return { host, event };
 }
 
-coreSuite('native', nativeCore());
+coreSuite('native', nativeCore(), VECTORS);
 
 test('options, use before the start and use after the end fail with a sentence', async () => {
   expect(() => make(1, { listen: ['localhost'] })).toThrow(expect.objectContaining({ code: 'argument_invalid' }));

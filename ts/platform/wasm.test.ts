@@ -5,13 +5,14 @@ import type { CreateEngine, EngineBinding } from '../core/engine.js';
 import { coreSuite } from '../testing/core.js';
 import { engineSuite } from '../testing/engine.js';
 import { engineNetwork } from '../testing/engines.js';
+import { VECTORS } from '../testing/vectors.js';
 import { nativeCore } from './native.js';
 import { createNativeEngine } from './native-engine.js';
 import { createWasmEngine, wasmCore } from './wasm.js';
 import { initWasmInNode } from './wasm-node.js';
 
 await initWasmInNode();
-coreSuite('in WebAssembly', wasmCore());
+coreSuite('in WebAssembly', wasmCore(), VECTORS);
 engineSuite('in WebAssembly', createWasmEngine, wasmCore());
 
 test('circuits get ChaCha20-Poly1305, since there is no AES hardware to be had', () => {
