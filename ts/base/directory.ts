@@ -54,6 +54,11 @@ export interface Descriptor {
     /** SHA-256 of the certificates it shows, the current one and those to come. */
     hashes: Uint8Array[];
   };
+  /** Where it takes links over TCP, by HTTP/2 or WebSocket, from nodes whose UDP is blocked; with the certificates above. */
+  reliable?: {
+    /** `ip:port`. */
+    addresses: string[];
+  };
   /** The node's own estimates; a hint, never a proof. */
   estimates: {
     /** What it can forward, bytes per second. */

@@ -93,6 +93,7 @@ export async function nodeOptions(settings: Settings): Promise<NodeOptions> {
     roles: config.roles,
     dataDir: settings.dataDir,
     listen: config.listen,
+    ...(config.listen_reliable.length > 0 && { listenReliable: config.listen_reliable }),
     ...(config.advertise.length > 0 && { advertise: config.advertise }),
     bootstrap: await resolveBootstrap(config.bootstrap),
     exit: config.exit,

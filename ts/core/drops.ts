@@ -12,6 +12,8 @@ export type DropReason =
   /** The table of descriptors is full. */
   | 'descriptor_table_full'
   | 'control_malformed'
+  /** The host takes packets slower than they come. */
+  | 'queue_full'
   | 'link_refused';
 
 export class Drops {

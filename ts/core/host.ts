@@ -101,7 +101,7 @@ export interface ProxyOptions {
 }
 
 /** What carries a link. */
-export type LinkTransport = 'quic' | 'webtransport' | 'websocket' | 'memory';
+export type LinkTransport = 'quic' | 'webtransport' | 'http2' | 'websocket' | 'memory';
 
 /** What a browser is shown: a self-signed P-256 certificate. */
 export interface WebCertificate {
@@ -113,6 +113,22 @@ export interface WebCertificate {
 
 /** Makes one that is valid between these unix seconds, at most 14 days. `hash` is the SHA-256 that browsers pin. */
 export type NewCertificate = (notBefore_s: number, notAfter_s: number) => WebCertificate & { hash: Uint8Array };
+
+/** A session that is to become a link. */
+export interface LinkAttachment {
+  /** Whom we dialled; left out where someone called. */
+  peer?: string;
+  /** SHA-256 of the certificate that the caller was shown; for a dialler, of those that it accepts. */
+  bindings: Uint8Array[];
+  /** Where the other end is, `ip:port`. */
+  address: string;
+  transport: LinkTransport;
+  /** The largest packet that the session carries, bytes. */
+  mtu: number;
+}
+
+export const GIVE_PACKET = 1;
+export const GIVE_CONTROL = 2;
 
 /** What the host tells TypeScript, in order. */
 export type HostEvent =
@@ -265,6 +281,15 @@ export interface NodeHost {
    */
   linkOpen(peer: string, addresses: string[], certificateHashes?: Uint8Array[]): Promise<LinkId>;
   linkClose(link: LinkId, reason: string): void;
+  /**
+   * Begins a link over a session whose bytes the caller moves, on hosts that can: it then calls `linkGive` for what is to go out, again
+   * and again, and `linkTake` with what came. `link_up` follows, or `linkGive` rejects with why there is no link.
+   */
+  linkAttach?(attachment: LinkAttachment): Promise<LinkId>;
+  /** Bytes of the control stream, and packets, each behind its length (u16). Resolves when the next batch may come. */
+  linkTake?(link: LinkId, control: Uint8Array, packets: Uint8Array): Promise<void>;
+  /** Resolves when something is to go out: records `kind u8 | length u32 | bytes`, kinds `GIVE_PACKET` and `GIVE_CONTROL`. */
+  linkGive?(link: LinkId): Promise<Uint8Array | null>;
   nextHopUnreachable(peer: string): void;
 
   streamOpen(link: LinkId): Promise<StreamId>;

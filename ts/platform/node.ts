@@ -8,6 +8,7 @@ import { MemoryStore } from '../runtime/memory-store.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore, newCertificate } from './native.js';
+import { reliableTransports } from './reliable.js';
 import { FileStore } from './store.js';
 
 export type { Descriptor, OnionKey } from '../base/directory.js';
@@ -65,6 +66,7 @@ export function nodePlatform(log: Log = silent): Platform {
     core: nativeCore(),
     createHost: createNativeHost,
     newCertificate,
+    reliable: reliableTransports,
     clock: systemClock,
     random: systemRandom,
     log,

@@ -21,6 +21,8 @@ export interface Announced {
   last: Descriptor | null;
   onionKeys: OnionKey[];
   certificateHashes: Uint8Array[] | null;
+  /** Where it takes links over TCP. */
+  reliable: string[];
 }
 
 /** Throws `config_invalid` where nobody could reach it. */
@@ -50,6 +52,7 @@ export function announcement(of: Announced): Descriptor {
     suites: ['aes128gcm', 'aes256gcm', 'chacha20poly1305'],
     versions: LINK_VERSIONS,
     ...(of.certificateHashes !== null && { webtransport: { hashes: of.certificateHashes } }),
+    ...(of.reliable.length > 0 && { reliable: { addresses: of.reliable } }),
     estimates: {},
   };
 }

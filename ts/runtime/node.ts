@@ -39,6 +39,7 @@ import type {
   SignalOptions,
 } from './options.js';
 import { listenProxy } from './proxies.js';
+import { ReliableListeners } from './reliable.js';
 import { checkTarget, type DialTarget } from './target.js';
 
 const CHORES_EVERY_MS = 30_000;
@@ -83,6 +84,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #drops: Drops;
   readonly #directory: GossipDirectory;
   readonly #neighbours: Neighbours;
+  readonly #listeners = new ReliableListeners();
   readonly #pool: CircuitPool;
   readonly #desk: ProxyDesk;
   readonly #inbound: Inbound;
@@ -127,6 +129,7 @@ export class WayfareNode extends NodeEventTarget {
       self: this.id,
       versionMax: LINK_VERSIONS.max,
       bootstrap: (options.bootstrap ?? []).filter((peer) => peer.id !== this.id),
+      ...(platform.reliable !== undefined && { reliable: platform.reliable }),
       onDialled: (peer, session) =>
         void openProtocol(session, GOSSIP_PROTOCOL)
           .then((stream) => this.#directory.attach(peer, stream))
@@ -174,6 +177,11 @@ export class WayfareNode extends NodeEventTarget {
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
     await this.#refreshCertificates();
+    const shown = this.#certificates?.held()[0];
+    const { listenReliable = [] } = this.#options;
+    await this.#listeners.start(listenReliable, this.#platform.reliable, shown, (came) =>
+      this.#neighbours.accept(came),
+    );
     await this.#publish();
     this.#neighbours.start();
     this.#stops.push(
@@ -412,6 +420,7 @@ export class WayfareNode extends NodeEventTarget {
     for (const stop of this.#stops) stop();
     this.#inbound.close();
     this.#neighbours.close();
+    this.#listeners.close();
     this.#pool.close();
     this.#directory.close();
     this.#identitySeed.fill(0);
@@ -443,6 +452,7 @@ export class WayfareNode extends NodeEventTarget {
   async #refreshCertificates(): Promise<boolean> {
     if (this.#certificates === null || !(await this.#certificates.refresh())) return false;
     this.#host.setCertificates?.(this.#certificates.held());
+    this.#listeners.update(this.#certificates.held()[0]);
     return true;
   }
 
@@ -488,6 +498,7 @@ export class WayfareNode extends NodeEventTarget {
       last: this.#descriptor,
       onionKeys: await this.#keys.published(),
       certificateHashes: this.#certificates?.hashes() ?? null,
+      reliable: this.#listeners.addresses(this.#options.advertise ?? []),
     });
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
     this.#descriptor = descriptor;

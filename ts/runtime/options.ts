@@ -7,6 +7,7 @@ import type { Core } from '../core/core.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions } from '../core/host.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
+import type { ReliableTransports } from '../transport/reliable-ports.js';
 
 const HOPS_MAX = 5;
 
@@ -26,6 +27,8 @@ export interface NodeOptions {
   dataDir?: string;
   /** UDP addresses, `ip:port`; port 0 picks one. Default: `0.0.0.0:0` for a client, `0.0.0.0:4433` otherwise. */
   listen?: string[];
+  /** TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, `ip:port`. Default: none. */
+  listenReliable?: string[];
   /** Addresses others reach it at, if they differ from those it listens on. */
   advertise?: string[];
   /** Where it enters the network. */
@@ -50,6 +53,8 @@ export interface Platform {
   createHost: CreateHost;
   /** Where hosts can listen to browsers. */
   newCertificate?: NewCertificate;
+  /** Sessions over TCP, for where UDP is blocked. */
+  reliable?: ReliableTransports;
   clock: Clock;
   random: Random;
   log: Log;

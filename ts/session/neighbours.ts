@@ -5,14 +5,17 @@
  * a time; a link that speaks less than its peer's signed descriptor promises is refused (a downgrade).
  */
 import type { Descriptor, Directory } from '../base/directory.js';
-import { asWayfareError, NetworkError } from '../base/errors.js';
+import { asWayfareError, errorOf, NetworkError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import type { Drops } from '../core/drops.js';
 import type { HostEvent, LinkId, LinkTransport, NodeHost } from '../core/host.js';
 import { after, every, within } from '../core/timing.js';
 import { QuicSession } from '../transport/quic.js';
+import type { ReachedReliably, ReliableTransports } from '../transport/reliable-ports.js';
 import type { Session } from '../transport/session.js';
+import { AttachedLink, attaches } from './attached.js';
 import { Backoff } from './backoff.js';
+import { dialEither, ReliableDials, UdpSilence } from './fallback.js';
 import type { Protocols } from './protocols.js';
 
 /** Dialling a live neighbour takes two round trips. */
@@ -68,12 +71,14 @@ export interface NeighboursParts {
   /** The highest link version this node speaks. */
   versionMax: number;
   bootstrap: BootstrapPeer[];
+  /** How peers are reached whom no UDP reaches; without it, they are not. */
+  reliable?: ReliableTransports;
   /** A link that we dialled is up. */
   onDialled(peer: string, session: Session): void;
 }
 
 interface Neighbour extends PeerInfo {
-  session: QuicSession;
+  session: QuicSession | AttachedLink;
   /** Packets at the last sweep, and when they last changed. */
   packets: number;
   used_ms: number;
@@ -83,6 +88,10 @@ export class Neighbours {
   readonly #parts: NeighboursParts;
   readonly #links = new Map<LinkId, Neighbour>();
   readonly #dialling = new Map<string, Promise<void>>();
+  /** Links whose bytes we move, from their beginning on. */
+  readonly #attached = new Map<LinkId, AttachedLink>();
+  readonly #silence: UdpSilence;
+  readonly #reliable: ReliableDials | null;
   /** Who waits for the event of a link that the host has answered for. */
   readonly #arrivals = new Map<LinkId, () => void>();
   readonly #backoffs = new Map<string, { backoff: Backoff; cancel?: () => void }>();
@@ -91,6 +100,9 @@ export class Neighbours {
 
   constructor(parts: NeighboursParts) {
     this.#parts = parts;
+    this.#silence = new UdpSilence(parts.clock);
+    const able = parts.reliable !== undefined && attaches(parts.host) !== null;
+    this.#reliable = able ? new ReliableDials(parts.reliable as ReliableTransports, parts.clock) : null;
     for (const peer of parts.bootstrap) this.#backoffs.set(peer.id, { backoff: new Backoff(parts.random) });
   }
 
@@ -112,6 +124,7 @@ export class Neighbours {
     for (const stop of this.#stops) stop();
     for (const { cancel } of this.#backoffs.values()) cancel?.();
     for (const { session } of this.#links.values()) session.end('the node was closed');
+    for (const attached of [...this.#attached.values()]) attached.end('closed');
     this.#links.clear();
   }
 
@@ -173,7 +186,7 @@ export class Neighbours {
         hint: 'wait for its descriptor, or add it as a bootstrap peer',
       });
     }
-    try {
+    const udp = async () => {
       const link = await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses, hashes), (late) =>
         host.linkClose(late, 'timeout'),
       );
@@ -181,6 +194,17 @@ export class Neighbours {
       if (!this.#links.has(link)) {
         const arrival = new Promise<void>((resolve) => this.#arrivals.set(link, resolve));
         await within(clock, DIAL_MS, 'dialling', arrival).finally(() => this.#arrivals.delete(link));
+      }
+    };
+    // Of a peer that nothing is known of yet, TCP is tried where its UDP is.
+    const overTcp = descriptor === undefined ? known.map((b) => b.address) : (descriptor.reliable?.addresses ?? []);
+    const reliable = this.#reliable;
+    try {
+      if (reliable === null || overTcp.length === 0) await udp();
+      else {
+        const tcp = (signal: AbortSignal) =>
+          reliable.dial(peer, overTcp, hashes, signal, (reached) => this.#attach(reached, peer));
+        await dialEither(clock, this.#silence, udp, tcp);
       }
     } catch (cause) {
       throw new NetworkError(
@@ -191,10 +215,35 @@ export class Neighbours {
     }
   }
 
+  /** A session that came, by a transport of ours. */
+  accept(reached: ReachedReliably): void {
+    if (this.#closed) reached.session.close({ reason: 'closed' });
+    else this.#attach(reached).catch(() => {});
+  }
+
+  /** Makes a link of a session; resolves when it is up. */
+  async #attach(reached: ReachedReliably, peer?: string): Promise<void> {
+    const { clock, drops } = this.#parts;
+    const host = attaches(this.#parts.host);
+    if (host === null) throw errorOf('link_failed', 'this host takes no such sessions');
+    const dropped = () => drops.count('queue_full');
+    const attached = await AttachedLink.begin({ host, clock, dropped }, reached, peer);
+    const { link } = attached;
+    this.#attached.set(link, attached);
+    const over = attached.over.then((reason) => {
+      this.#attached.delete(link);
+      throw errorOf('link_failed', `the link ended: ${reason.replaceAll('_', ' ')}`);
+    });
+    over.catch(() => {});
+    if (this.#closed) attached.end('closed');
+    const arrival = new Promise<void>((resolve) => this.#arrivals.set(link, resolve));
+    await Promise.race([arrival, over]).finally(() => this.#arrivals.delete(link));
+  }
+
   #up(event: Extract<HostEvent, { type: 'link_up' }>): void {
     const { host, protocols, clock, log, bootstrap } = this.#parts;
     const now_ms = clock.now_ms();
-    const session = new QuicSession(host, event.link);
+    const session = this.#attached.get(event.link) ?? new QuicSession(host, event.link);
     const neighbour: Neighbour = {
       id: event.peer,
       link: event.link,
@@ -221,6 +270,7 @@ export class Neighbours {
     const neighbour = this.#links.get(link);
     if (neighbour === undefined) return;
     this.#links.delete(link);
+    if (reason === 'timeout' && neighbour.session instanceof QuicSession) this.#silence.note();
     neighbour.session.end(reason);
     this.#parts.log.debug('link down', { peer: neighbour.id, reason });
     const kept = this.#backoffs.get(neighbour.id);

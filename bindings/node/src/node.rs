@@ -51,6 +51,17 @@ pub struct CircuitSpec {
     pub suite: Option<String>,
 }
 
+/// See `LinkAttachment` in ts/core/host.ts.
+#[napi(object)]
+pub struct LinkAttachment {
+    pub peer: Option<String>,
+    pub bindings: Vec<Uint8Array>,
+    pub address: String,
+    #[napi(ts_type = "import('../../ts/core/host.js').LinkTransport")]
+    pub transport: String,
+    pub mtu: u32,
+}
+
 /// See `ExitRules` in ts/core/host.ts.
 #[napi(object)]
 pub struct ExitRules {
@@ -175,6 +186,46 @@ impl NativeNode {
     #[napi]
     pub fn link_close(&self, link: u32, reason: String) -> Result<()> {
         self.with(|node| node.link_close(link, &reason))
+    }
+
+    /// Begins a link over a session whose bytes TypeScript moves.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn link_attach<'env>(&self, env: &'env Env, attachment: LinkAttachment) -> Result<Object<'env>> {
+        let bindings = attachment
+            .bindings
+            .iter()
+            .map(|b| {
+                <[u8; 32]>::try_from(&b[..]).map_err(|_| error("argument_invalid", "a certificate's hash is 32 bytes"))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let transport = ["http2", "websocket", "webtransport", "memory"]
+            .into_iter()
+            .find(|name| *name == attachment.transport)
+            .ok_or_else(|| error("argument_invalid", format!("there is no transport {:?}", attachment.transport)))?;
+        let attachment = driver::Attachment {
+            peer: attachment.peer.as_deref().map(peer_id).transpose()?,
+            bindings,
+            address: attachment.address,
+            transport,
+            mtu: attachment.mtu as usize,
+        };
+        let (answer, link) = promise(env, |link: u32| link)?;
+        self.with(|node| node.link_attach(attachment, answer))?;
+        Ok(link)
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn link_take<'env>(&self, env: &'env Env, link: u32, control: &[u8], packets: &[u8]) -> Result<Object<'env>> {
+        let (answer, taken) = promise(env, |()| ())?;
+        self.with(|node| node.link_take(link, copied(control), copied(packets), answer))?;
+        Ok(taken)
+    }
+
+    #[napi(ts_return_type = "Promise<Uint8Array | null>")]
+    pub fn link_give<'env>(&self, env: &'env Env, link: u32) -> Result<Object<'env>> {
+        let (answer, batch) = promise(env, read)?;
+        self.with(|node| node.link_give(link, answer))?;
+        Ok(batch)
     }
 
     #[napi]

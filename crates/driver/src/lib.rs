@@ -9,6 +9,7 @@
 
 mod answer;
 mod associate;
+mod attached;
 mod certificate;
 mod control;
 mod event;
@@ -33,6 +34,7 @@ mod web;
 mod world;
 
 pub use answer::{Answer, ask, ask_blocking};
+pub use attached::Attachment;
 pub use certificate::{NewCertificate, new_certificate};
 pub use event::Event;
 pub use failure::Failure;

@@ -32,7 +32,7 @@ use crate::world::World;
 pub type LinkId = u32;
 
 /// A connection that has not said HELLO for so long is closed.
-const HELLO_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// Refusals of connections that never became links; that one was lost is none.
 const REFUSALS: [Reason; 3] = [Reason::LinkRefused, Reason::ControlMalformed, Reason::Timeout];
 
@@ -146,6 +146,9 @@ impl World {
 
     /// Closes a link for a reason the peer is told.
     pub fn link_close(&mut self, now: Instant, id: LinkId, reason: Reason) {
+        if self.attached.contains_key(&id) {
+            return self.attached_end(now, id, reason);
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.web.is_some() {
             self.web_close(now, id, reason);
@@ -181,18 +184,27 @@ impl World {
     }
 
     fn link_insert(&mut self, id: LinkId, link: Link) {
-        let late_at = link.since + HELLO_WITHIN;
-        self.hello_at = Some(self.hello_at.map_or(late_at, |at| at.min(late_at)));
+        self.watch_hello(link.since + HELLO_WITHIN);
         self.by_handle.insert(link.handle, id);
         self.links.insert(id, link);
     }
 
+    /// Looks then for connections that never became links.
+    pub fn watch_hello(&mut self, late_at: Instant) {
+        self.hello_at = Some(self.hello_at.map_or(late_at, |at| at.min(late_at)));
+    }
+
     /// Closes connections that ran out of time to become links.
     pub fn close_late_hellos(&mut self, now: Instant) {
-        let late = |l: &Link| !l.up && l.since + HELLO_WITHIN <= now;
-        let ids: Vec<LinkId> = self.links.iter().filter(|(_, l)| late(l)).map(|(&id, _)| id).collect();
-        ids.into_iter().for_each(|id| self.link_close(now, id, Reason::Timeout));
-        self.hello_at = self.links.values().filter(|l| !l.up).map(|l| l.since + HELLO_WITHIN).min();
+        let waiting = |world: &Self| -> Vec<(LinkId, Instant)> {
+            let links = world.links.iter().filter(|(_, l)| !l.up).map(|(&id, l)| (id, l.since + HELLO_WITHIN));
+            let attached = world.attached.iter().filter(|(_, l)| !l.up).map(|(&id, l)| (id, l.since + HELLO_WITHIN));
+            links.chain(attached).collect()
+        };
+        for (id, _) in waiting(self).into_iter().filter(|(_, at)| *at <= now) {
+            self.link_close(now, id, Reason::Timeout);
+        }
+        self.hello_at = waiting(self).into_iter().map(|(_, at)| at).min();
     }
 
     /// Something happened on a connection.
@@ -408,6 +420,12 @@ impl World {
         while let Some(output) = self.engine.poll_output(now) {
             any = true;
             match output {
+                Output::Packet { link, data } if self.attached.contains_key(&link) => {
+                    self.attached_send_packet(link, data)
+                }
+                Output::Control { link, data } if self.attached.contains_key(&link) => {
+                    self.attached_send_control(now, link, &data);
+                }
                 Output::Packet { link, data } => self.send_datagram(link, data),
                 Output::Control { link, data } => self.send_control(now, link, data.into()),
                 Output::RememberSetup(record) => self.remember(now, &record),

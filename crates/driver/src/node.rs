@@ -17,6 +17,7 @@ use wayfare_types::{NodeId, Reason};
 use zeroize::Zeroizing;
 
 use crate::answer::Answer;
+use crate::attached::Attachment;
 use crate::event::Event;
 use crate::options::{ExitRules, Options, ProxyOptions};
 use crate::proxy::{self, Decision, Protocol};
@@ -92,6 +93,28 @@ impl Node {
     pub fn link_close(&self, link: u32, reason: &str) {
         let reason = Reason::ALL.iter().copied().find(|r| r.name() == reason).unwrap_or(Reason::LinkGone);
         self.act(move |node| node.world.borrow_mut().link_close(Instant::now(), link, reason));
+    }
+
+    /// Begins a link over a session whose bytes the caller moves.
+    pub fn link_attach(&self, attachment: Attachment, answer: Answer<u32>) {
+        self.act(move |node| {
+            let attached = node.world.borrow_mut().attach(Instant::now(), attachment);
+            answer.give(attached);
+        });
+    }
+
+    /// What came on its control stream, and packets, each behind its length (u16).
+    pub fn link_take(&self, link: u32, control: Bytes, packets: Bytes, answer: Answer<()>) {
+        self.act(move |node| {
+            let taken = node.world.borrow_mut().attached_take(Instant::now(), link, &control, &packets);
+            answer.give(taken);
+        });
+    }
+
+    /// Answers with the next batch that is to go out, as records `kind u8 | length u32 | bytes`, kinds 1 (a packet) and 2
+    /// (control); fails with why the link ended.
+    pub fn link_give(&self, link: u32, answer: Answer<Option<Bytes>>) {
+        self.act(move |node| node.world.borrow_mut().attached_give(link, answer));
     }
 
     pub fn next_hop_unreachable(&self, peer: NodeId) {

@@ -111,6 +111,7 @@ impl World {
                 bytes_sent: l.bytes_sent,
                 age_ms: now.saturating_duration_since(l.since).as_millis() as u64,
             })
+            .chain(self.attached.iter().filter(|(_, l)| l.up).map(|(&link, l)| l.stats(now, link)))
             .collect();
         Stats {
             links,

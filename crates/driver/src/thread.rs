@@ -153,7 +153,7 @@ async fn farewell(node: &Rc<Shared>, on_events: &OnEvents) {
     {
         let world = &mut *node.world.borrow_mut();
         world.proxies.drain().for_each(|(_, task)| task.abort());
-        let links: Vec<u32> = world.links.keys().copied().collect();
+        let links: Vec<u32> = world.links.keys().chain(world.attached.keys()).copied().collect();
         let now = Instant::now();
         links.into_iter().for_each(|link| world.link_close(now, link, Reason::LinkGone));
     }

@@ -23,6 +23,7 @@ use wayfare_types::{NodeId, Reason};
 
 use crate::Failure;
 use crate::answer::Answer;
+use crate::attached::Attached;
 use crate::event::Event;
 use crate::exit_udp::Associations;
 use crate::flows::FlowSlot;
@@ -68,6 +69,10 @@ pub(crate) struct World {
 
     pub links: FxHashMap<LinkId, Link>,
     pub by_handle: FxHashMap<ConnectionHandle, LinkId>,
+    /// Links whose bytes TypeScript moves, and those of them that have had something to send since it was last handed over.
+    pub attached: FxHashMap<LinkId, Attached>,
+    pub attached_changed: Vec<LinkId>,
+    pub attached_ended: VecDeque<(LinkId, Reason)>,
     /// When to look for connections that never became links.
     pub hello_at: Option<Instant>,
     /// The hash of the certificate that new callers are shown, or zeros.
@@ -201,6 +206,9 @@ impl World {
             unsent: None,
             links: FxHashMap::default(),
             by_handle: FxHashMap::default(),
+            attached: FxHashMap::default(),
+            attached_changed: Vec::new(),
+            attached_ended: VecDeque::new(),
             hello_at: None,
             binding: [0; 32],
             leaving: VecDeque::new(),
@@ -275,6 +283,7 @@ impl World {
             }
         }
         while self.settle(now) | self.flush(now) {}
+        self.attached_hand_over();
         more
     }
 

@@ -152,6 +152,8 @@ function crossCheck(config: Config, where: (key: string) => string): void {
       `a ${serves} that listens on ${unspecified} must say where others reach it; set advertise to its public IP:PORT`,
     );
   }
+  if (config.listen_reliable.length > 0 && serves === undefined)
+    refuse('listen_reliable', 'listen_reliable needs the role "relay" or "exit": nobody links to a mere client');
   for (const address of config.advertise) {
     if (address.endsWith(':0'))
       refuse('advertise', `advertise cannot be "${address}"; valid: an address with its port`);

@@ -24,6 +24,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export const Schema = z.strictObject({
   data_dir: z.string().min(1).default('wayfare-data'),
   listen: z.array(ipPort).min(1).default(['0.0.0.0:4600']),
+  listen_reliable: z.array(ipPort).default([]),
   advertise: z.array(ipPort).default([]),
   roles: z.array(z.enum(ROLES)).min(1).default(['client']),
   bootstrap: z.array(z.string().refine(isBootstrap)).default([]),
@@ -92,6 +93,12 @@ export const KEYS: Record<string, KeyInfo> = {
     doc: 'UDP addresses to listen on; port 0 picks one. IPv4, IPv6 or both.',
     valid: 'addresses such as "0.0.0.0:4600" or "[::]:4600"',
     kind: 'list',
+  },
+  listen_reliable: {
+    doc: 'TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, by HTTP/2 and WebSocket; port 0 picks one.',
+    valid: 'addresses such as "0.0.0.0:4600" or "[::]:4600"',
+    kind: 'list',
+    sample: '["0.0.0.0:4600"]',
   },
   advertise: {
     doc: 'Addresses that others reach this node at, when they differ from `listen` (behind NAT).',
