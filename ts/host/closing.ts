@@ -14,6 +14,8 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'connectionMove',
   'flowFinish',
   'flowReset',
+  'inboundAccept',
+  'inboundRefuse',
   'proxyClose',
   'proxyAssign',
   'proxyRefuse',
@@ -22,6 +24,7 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
 /** What throws rather than rejects. */
 const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'setOnionKeys',
+  'setCertificates',
   'setExitRules',
   'setForwarding',
   'drain',

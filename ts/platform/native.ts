@@ -2,9 +2,10 @@
  * The native binding as `Core` and `NodeHost`. It holds no logic: events arrive as JSON in batches, errors as `code: text`.
  */
 import { createRequire } from 'node:module';
-import { errorOf, SystemError } from '../base/errors.js';
+import { SystemError } from '../base/errors.js';
 import type { Core } from '../core/core.js';
 import type { CreateHost, HostEvent, NewCertificate, NodeHost } from '../core/host.js';
+import { untilClosed } from '../host/closing.js';
 import { fromBinding, translated } from './binding.js';
 
 const BINDING = '../../bindings/node/wayfare.node';
@@ -25,56 +26,6 @@ export function native(): Native {
     });
   }
   return loaded;
-}
-
-/** What only tidies up or answers: where its subject is gone with the node, there is nothing left to do. */
-const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
-  'linkClose',
-  'nextHopUnreachable',
-  'streamFinish',
-  'streamReset',
-  'datagramSend',
-  'circuitClose',
-  'connectionClose',
-  'connectionMove',
-  'flowFinish',
-  'flowReset',
-  'inboundAccept',
-  'inboundRefuse',
-  'proxyClose',
-  'proxyAssign',
-  'proxyRefuse',
-]);
-
-/** What throws rather than rejects. */
-const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
-  'setOnionKeys',
-  'setCertificates',
-  'setExitRules',
-  'setForwarding',
-  'drain',
-  'circuitStats',
-]);
-
-/** After `close()` nothing reaches the node: tidying is done already, everything else says that it is closed. */
-function untilClosed(host: NodeHost): NodeHost {
-  let closed = false;
-  return new Proxy(host, {
-    get(object, name) {
-      const value = Reflect.get(object, name, object);
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
-        if (!closed || name === 'close') {
-          closed ||= name === 'close';
-          return value.apply(object, args);
-        }
-        if (TIDYING.has(name)) return undefined;
-        const error = errorOf('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
-        if (IMMEDIATE.has(name)) throw error;
-        return Promise.reject(error);
-      };
-    },
-  });
 }
 
 /** The kernels. The annotation is the compile-time check that the binding satisfies the interface. */
