@@ -33,6 +33,8 @@ export interface LibrarySession {
 interface Parser {
   parseData(data: Uint8Array): void;
   saveddata?: Uint8Array;
+  /** Of a message in several frames, which we never send. */
+  contframes?: Uint8Array[];
 }
 
 /** What a client dials with: its connection below the session. */
@@ -146,6 +148,6 @@ function guard(session: LibrarySession, destroy: () => void): void {
     } catch {
       destroy();
     }
-    if ((parser.saveddata?.length ?? 0) > FRAME_HELD_MAX) destroy();
+    if ((parser.saveddata?.length ?? 0) > FRAME_HELD_MAX || parser.contframes !== undefined) destroy();
   };
 }
