@@ -5,6 +5,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { crossing } from './crossing.js';
+import { fallback } from './fallback.js';
 import { machine } from './machine.js';
 import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
@@ -12,7 +13,7 @@ import { processes } from './processes.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
 import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, crossing, wasm, ...wholeNodes, processes];
+const measurements: Measurement[] = [packets, crossing, wasm, ...wholeNodes, processes, fallback];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

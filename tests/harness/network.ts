@@ -14,6 +14,8 @@ export interface NetworkOptions {
   exits?: number;
   /** Where nodes listen. */
   host?: string;
+  /** Added to every relay's configuration. */
+  relay?: NodeConfig;
   /** Added to every exit's configuration. Default: loopback allowed. */
   exit?: NodeConfig;
   /** Added to the client's configuration. */
@@ -50,7 +52,7 @@ export async function startNetwork(cleanup: Cleanup, options: NetworkOptions = {
   const startRelay = async (index: number, peers: string[]) => {
     const relay = make(`relay${index}`);
     relays[index] = relay;
-    await relay.start({ roles: ['relay'], listen, bootstrap: peers });
+    await relay.start({ roles: ['relay'], listen, bootstrap: peers, ...options.relay });
     return `${relay.id}@${relay.up.addresses[0]}`;
   };
   bootstrap.push(await startRelay(0, []));

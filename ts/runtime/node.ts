@@ -20,6 +20,7 @@ import { ProxyDesk } from '../proxy/desk.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
+import type { ReachedReliably } from '../transport/reliable-ports.js';
 import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
 import type { Certificates } from './certificates.js';
 import { type DialedConnection, dialFlow, type Lease } from './dial.js';
@@ -179,9 +180,9 @@ export class WayfareNode extends NodeEventTarget {
     await this.#refreshCertificates();
     const shown = this.#certificates?.held()[0];
     const { listenReliable = [] } = this.#options;
-    await this.#listeners.start(listenReliable, this.#platform.reliable, shown, (came) =>
-      this.#neighbours.accept(came),
-    );
+    const udpPort = this.addresses[0]?.split(':').at(-1) ?? '0';
+    const take = (came: ReachedReliably) => this.#neighbours.accept(came);
+    await this.#listeners.start(listenReliable, this.#platform.reliable, shown, take, udpPort);
     await this.#publish();
     this.#neighbours.start();
     this.#stops.push(

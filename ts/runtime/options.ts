@@ -27,7 +27,7 @@ export interface NodeOptions {
   dataDir?: string;
   /** UDP addresses, `ip:port`; port 0 picks one. Default: `0.0.0.0:0` for a client, `0.0.0.0:4433` otherwise. */
   listen?: string[];
-  /** TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, `ip:port`. Default: none. */
+  /** TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, `ip:port`; port 0: as UDP. Default: none. */
   listenReliable?: string[];
   /** Addresses others reach it at, if they differ from those it listens on. */
   advertise?: string[];

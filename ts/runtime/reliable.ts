@@ -9,12 +9,13 @@ const PART = /^(.*):(\d+)$/;
 export class ReliableListeners {
   readonly #listeners: ReliableListener[] = [];
 
-  /** Listens on all of these; throws `config_invalid`, `address_in_use` or `address_unavailable`. */
+  /** Listens on all of these, with port 0 where `udpPort` is if it can; throws `config_invalid`, `address_in_use` or `address_unavailable`. */
   async start(
     addresses: string[],
     transports: ReliableTransports | undefined,
     certificate: WebCertificate | undefined,
     take: (reached: ReachedReliably) => void,
+    udpPort: string,
   ): Promise<void> {
     if (addresses.length === 0) return;
     if (transports === undefined || certificate === undefined) {
@@ -22,7 +23,13 @@ export class ReliableListeners {
         hint: 'leave `listenReliable` out, or add the role "relay"',
       });
     }
-    for (const address of addresses) this.#listeners.push(await transports.listen(address, certificate, take));
+    for (const address of addresses) {
+      const listen = (at: string) => transports.listen(at, certificate, take);
+      // Whoever knows a peer's UDP address alone tries TCP at the same port.
+      const wanted = address.replace(/:0$/, `:${udpPort}`);
+      const listener = listen(wanted).catch((error) => (wanted === address ? Promise.reject(error) : listen(address)));
+      this.#listeners.push(await listener);
+    }
   }
 
   /** Shows this certificate from now on. */

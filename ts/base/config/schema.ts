@@ -95,7 +95,7 @@ export const KEYS: Record<string, KeyInfo> = {
     kind: 'list',
   },
   listen_reliable: {
-    doc: 'TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, by HTTP/2 and WebSocket; port 0 picks one.',
+    doc: 'TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, by HTTP/2 and WebSocket; port 0: as UDP.',
     valid: 'addresses such as "0.0.0.0:4600" or "[::]:4600"',
     kind: 'list',
     sample: '["0.0.0.0:4600"]',
