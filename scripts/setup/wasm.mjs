@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { apt, aptPrefix } from './apt.mjs';
 import { capture, run, which } from './exec.mjs';
 import { rust } from './native.mjs';
@@ -44,8 +44,9 @@ async function debian() {
   if (!existsSync('/usr/bin/cargo') || !existsSync('/usr/lib/rustlib/src/rust/library')) {
     if (!(await apt(['rustc-web', 'cargo-web', 'rust-web-src'], failure))) return null;
   }
-  const own = { ...process.env, RUSTC_BOOTSTRAP: '1', RUSTC: '/usr/bin/rustc' };
-  for (const name of ['RUSTFLAGS', 'RUSTUP_TOOLCHAIN', 'CARGO_TARGET_DIR']) delete own[name];
+  // With bitcode, since the module is optimised as a whole, its standard library included.
+  const own = { ...process.env, RUSTC_BOOTSTRAP: '1', RUSTC: '/usr/bin/rustc', RUSTFLAGS: '-Cembed-bitcode=yes' };
+  for (const name of ['RUSTUP_TOOLCHAIN', 'CARGO_TARGET_DIR']) delete own[name];
   const asRoot = async (command, ...args) => {
     const [first, ...rest] = [...prefix, command, ...args];
     await run(first, rest, { failure });
@@ -159,8 +160,8 @@ export async function wasm() {
   rust();
   const [extra, cc] = [await target(), await compiler()];
   const env = { ...process.env, ...extra, CC_wasm32_unknown_unknown: cc, CARGO_TERM_COLOR: 'never' };
-  // The flags in .cargo/config.toml are the target's own; a machine's general ones are not meant for it.
-  env.AR_wasm32_unknown_unknown ??= which('llvm-ar') ?? 'ar';
+  const beside = join(dirname(cc), 'llvm-ar');
+  env.AR_wasm32_unknown_unknown ??= cc.includes('/') && existsSync(beside) ? beside : (which('llvm-ar') ?? 'ar');
   env.CARGO_TERM_PROGRESS_WHEN = 'never';
   const built = join(env.CARGO_TARGET_DIR ?? at('target'), TARGET, 'wasm', 'wayfare_wasm.wasm');
   await step(
@@ -177,6 +178,7 @@ export async function wasm() {
   const stamp = createHash('sha256')
     .update(readFileSync(built))
     .update(readFileSync(at('Cargo.lock')))
+    .update(readFileSync(at('bindings', 'wasm', 'generate', 'src', 'main.rs')))
     .digest('hex');
   const stampFile = join(PKG(), '.stamp');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;

@@ -1,4 +1,5 @@
 //! Every call with whatever one can pass: a result or a failure with a code, never a panic.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use proptest::prelude::*;
 use wayfare_embed::*;

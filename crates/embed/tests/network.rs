@@ -1,4 +1,5 @@
 //! Embedded engines joined by shuttling their records, on virtual time: links, circuits, flows, and whoever forges.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use serde_json::Value;
 use wayfare_embed::*;
@@ -35,6 +36,9 @@ fn records(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     all
 }
 
+/// Gets the link, who sends, and the bytes.
+type Tamper = dyn Fn(u32, usize, &mut Vec<u8>);
+
 /// Link `10 * dialler + acceptor`, by the same number at either end.
 struct Network {
     now_us: f64,
@@ -42,7 +46,7 @@ struct Network {
     events: Vec<Vec<Value>>,
     links: Vec<(u32, usize, usize)>,
     /// What of a control frame is changed on its way, if anything.
-    tamper: Box<dyn Fn(u32, usize, &mut Vec<u8>)>,
+    tamper: Box<Tamper>,
 }
 
 impl Network {
