@@ -14,6 +14,7 @@ const honest: Descriptor = {
   id: toHex(core.identityPublic(seed)),
   addresses: ['192.0.2.1:4433', '[2001:db8::1]:4433'],
   webtransport: { hashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] },
+  reliable: { addresses: ['192.0.2.1:443'] },
   estimates: { rate_bytes_per_s: 1_000_000, rtt_us: 20_000 },
 };
 const record = signDescriptor(core, seed, honest);
@@ -29,6 +30,7 @@ describe('a descriptor', () => {
   it('of a node that browsers cannot call says nothing of WebTransport', () => {
     const plain = { ...honest };
     delete plain.webtransport;
+    delete plain.reliable;
     expect(read(signDescriptor(core, seed, plain))).toEqual(plain);
   });
 
@@ -45,6 +47,7 @@ describe('a descriptor', () => {
       suites: ['chacha20poly1305'],
       versions: [1, 2],
       webtransport: { hashes: [new Uint8Array(32).fill(3)] },
+      reliable: { addresses: ['198.51.100.1:1'] },
       estimates: {},
     };
     expect(Object.keys(others).sort()).toEqual(Object.keys(body).sort());
@@ -101,6 +104,10 @@ describe('a descriptor', () => {
       { suites: 'aes128gcm' },
       { versions: [2, 1] },
       { estimates: { rtt_us: 'fast' } },
+      { reliable: {} },
+      { reliable: { addresses: [] } },
+      { reliable: { addresses: ['relay.example:443'] } },
+      { reliable: { addresses: Array(9).fill('192.0.2.1:443') } },
       { webtransport: {} },
       { webtransport: { hashes: [] } },
       { webtransport: { hashes: [new Uint8Array(31)] } },

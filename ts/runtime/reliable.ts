@@ -42,7 +42,8 @@ export class ReliableListeners {
     const reached = this.#listeners.flatMap(({ address }) => {
       const [, host = '', port] = PART.exec(address) ?? [];
       if (!UNSPECIFIED.test(host)) return [address];
-      return advertise.map((own) => `${PART.exec(own)?.[1]}:${port}`);
+      const fitting = advertise.filter((own) => host !== '0.0.0.0' || !own.startsWith('['));
+      return fitting.map((own) => `${PART.exec(own)?.[1]}:${port}`);
     });
     return [...new Set(reached)];
   }

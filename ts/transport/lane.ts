@@ -14,12 +14,14 @@ export interface LaneFrames {
   reset(stream: number, code: number): void;
   stop(stream: number, code: number): void;
   room(stream: number, bytes: number): void;
+  /** So much more (or less) is held for readers of this session. */
+  held(bytes: number): void;
   /** Both directions are over. */
   over(stream: number): void;
 }
 
 /** What a writer may be ahead of its reader. */
-const WINDOW_BYTES = 1 << 20;
+const WINDOW_BYTES = 256 * 1024;
 const ROOM_EVERY_BYTES = WINDOW_BYTES / 4;
 const REFUSED_CODE = 1;
 
@@ -76,6 +78,7 @@ export class Lane {
     if (this.#mayCome_bytes < 0) return false;
     if (this.#cancelled || this.#readOver) return true;
     this.#held.push(bytes.slice());
+    this.#frames.held(bytes.length);
     this.#wakeReader?.();
     return true;
   }
@@ -87,7 +90,7 @@ export class Lane {
   }
 
   takeReset(code: number): void {
-    this.#held = [];
+    this.#forget();
     this.#readError ??= new WayfareError('flow_reset', `the peer broke the stream off, code ${code}`);
     this.#wakeReader?.();
     this.#endRead();
@@ -113,6 +116,10 @@ export class Lane {
     this.#stopWriting(error);
   }
 
+  #forget(): void {
+    for (const chunk of this.#held.splice(0)) this.#frames.held(-chunk.length);
+  }
+
   #stopWriting(error: unknown): void {
     this.#writeError ??= error;
     this.#writable.error(this.#writeError);
@@ -123,6 +130,7 @@ export class Lane {
     for (;;) {
       const chunk = this.#held.shift();
       if (chunk !== undefined) {
+        this.#frames.held(-chunk.length);
         this.#giveRoom(chunk.length);
         controller.enqueue(chunk);
         return;
@@ -148,9 +156,9 @@ export class Lane {
   }
 
   #cancel(code: number): void {
+    this.#forget();
     if (this.#cancelled || this.#readOver) return;
     this.#cancelled = true;
-    this.#held = [];
     this.#wakeReader?.();
     // The writer's answer ends this direction: until then what is under way still comes.
     this.#frames.stop(this.#stream, code);

@@ -106,8 +106,20 @@ describe('a reliable session', () => {
     take(frame(6, 1));
     const chunk = new Uint8Array(16_000);
     let sent = 0;
-    for (; sent <= 1 << 20; sent += chunk.length) take(frame(1, 1, chunk));
+    for (; sent <= 256 * 1024; sent += chunk.length) take(frame(1, 1, chunk));
     expect((await session.closed).reason).toMatch(/^control_malformed/);
+  });
+
+  it('is closed by who lets more wait than all streams together may hold', async () => {
+    const { session, take } = fed();
+    session.incomingBidirectionalStreams.pipeTo(new WritableStream()).catch(() => {});
+    let sent = 0;
+    for (let stream = 1; sent <= 8 << 20; stream += 2) {
+      take(frame(6, stream));
+      for (let i = 0; i < 16; i++, sent += 16_000) take(frame(1, stream, new Uint8Array(16_000)));
+      await new Promise(setImmediate);
+    }
+    expect((await session.closed).reason).toMatch(/^control_malformed: more waits/);
   });
 
   it('refuses streams beyond those that may wait', async () => {

@@ -36,6 +36,8 @@ const CLOSE = 9;
 const HEADER_BYTES = 7;
 const INCOMING_STREAMS_MAX = 64;
 const STREAMS_MAX = 1024;
+/** What may wait for the readers of all streams together. */
+const HELD_BYTES_MAX = 8 << 20;
 const INCOMING_DATAGRAMS_MAX = 2048;
 /** One that fits a path of 1,500 bytes: a carrier has no such limit, but packets go on over paths that do. */
 const DATAGRAM_BYTES_MAX = 1452;
@@ -59,6 +61,7 @@ export class ReliableSession implements Session, LaneFrames {
   #resolveClosed!: (info: CloseInfo) => void;
   #rejectClosed!: (error: unknown) => void;
   #over = false;
+  #held_bytes = 0;
   #frames: Uint8Array[] = [];
   #framesBytes = 0;
   #flushing = false;
@@ -142,6 +145,11 @@ export class ReliableSession implements Session, LaneFrames {
 
   room(stream: number, bytes: number): void {
     this.#send(ROOM, stream, uint32(bytes));
+  }
+
+  held(bytes: number): void {
+    this.#held_bytes += bytes;
+    if (this.#held_bytes > HELD_BYTES_MAX) this.#refuse('more waits for readers than a session may hold');
   }
 
   over(stream: number): void {

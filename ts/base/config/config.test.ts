@@ -87,6 +87,10 @@ test.each([
     'config.toml:2: proxy.http needs the role "client"; add it to roles, or say "off"',
   ],
   [
+    'listen_reliable = ["0.0.0.0:443"]',
+    'config.toml:1: listen_reliable needs the role "relay" or "exit": nobody links to a mere client',
+  ],
+  [
     'roles = ["relay"]',
     'config.toml:1: a relay that listens on 0.0.0.0:4600 must say where others reach it; set advertise to its public IP:PORT',
   ],
