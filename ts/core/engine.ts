@@ -54,7 +54,15 @@ export interface EngineBinding {
    * certificates that a dialler's transport accepts, or the one hash of our own certificate, or nothing. `proven` is the peer's id
    * where the transport itself has proven it, else ''. Datagrams carry up to `mtu` bytes.
    */
-  linkStart(now_us: number, link: number, dialling: boolean, peer: string, proven: string, binding: Uint8Array, mtu: number): void;
+  linkStart(
+    now_us: number,
+    link: number,
+    dialling: boolean,
+    peer: string,
+    proven: string,
+    binding: Uint8Array,
+    mtu: number,
+  ): void;
   linkMtu(link: number, mtu: number): void;
   /** The session is gone. */
   linkStop(now_us: number, link: number): void;
