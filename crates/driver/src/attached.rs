@@ -301,3 +301,7 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "attached_tests.rs"]
+mod tests;
