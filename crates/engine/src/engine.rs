@@ -61,7 +61,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the identity or the TLS configuration is refused; the text says why.
-    pub fn new(mut config: EngineConfig, now: Instant, unix_ms: u64, mut random: Box<dyn Random>) -> Result<Self, String> {
+    pub fn new(
+        mut config: EngineConfig,
+        now: Instant,
+        unix_ms: u64,
+        mut random: Box<dyn Random>,
+    ) -> Result<Self, String> {
         let identity = Identity::from_seed(&config.identity_seed).map_err(|e| e.to_string())?;
         let inner = Inner::new(&identity, &config, &mut *random)?;
         // The identity has it; a second copy would outlive it.

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "any instant serves as the origin of virtual time")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
