@@ -20,7 +20,6 @@ import { ProxyDesk } from '../proxy/desk.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
-import type { ReachedReliably } from '../transport/reliable-ports.js';
 import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
 import type { Certificates } from './certificates.js';
 import { type DialedConnection, dialFlow, type Lease } from './dial.js';
@@ -85,7 +84,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #drops: Drops;
   readonly #directory: GossipDirectory;
   readonly #neighbours: Neighbours;
-  readonly #listeners = new ReliableListeners();
+  readonly #listeners: ReliableListeners;
   readonly #pool: CircuitPool;
   readonly #desk: ProxyDesk;
   readonly #inbound: Inbound;
@@ -136,6 +135,7 @@ export class WayfareNode extends NodeEventTarget {
           .then((stream) => this.#directory.attach(peer, stream))
           .catch(() => {}),
     });
+    this.#listeners = new ReliableListeners(options, (came) => this.#neighbours.accept(came));
     const suspicion = new Suspicion(clock);
     const builder = new Builder({
       host,
@@ -178,11 +178,7 @@ export class WayfareNode extends NodeEventTarget {
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
     await this.#refreshCertificates();
-    const shown = this.#certificates?.held()[0];
-    const { listenReliable = [] } = this.#options;
-    const udpPort = this.addresses[0]?.split(':').at(-1) ?? '0';
-    const take = (came: ReachedReliably) => this.#neighbours.accept(came);
-    await this.#listeners.start(listenReliable, this.#platform.reliable, shown, take, udpPort);
+    await this.#listeners.start(this.#platform.reliable, this.#certificates?.held()[0], this.addresses);
     await this.#publish();
     this.#neighbours.start();
     this.#stops.push(
@@ -499,7 +495,7 @@ export class WayfareNode extends NodeEventTarget {
       last: this.#descriptor,
       onionKeys: await this.#keys.published(),
       certificateHashes: this.#certificates?.hashes() ?? null,
-      reliable: this.#listeners.addresses(this.#options.advertise ?? []),
+      reliable: this.#listeners.addresses(),
     });
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
     this.#descriptor = descriptor;

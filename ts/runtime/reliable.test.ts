@@ -21,28 +21,28 @@ function transports(taken: string[] = []) {
   return { shown, closed, transports: { listen } as unknown as ReliableTransports };
 }
 
-const start = async (addresses: string[], taken: string[] = []) => {
+const start = async (listenReliable: string[], taken: string[] = [], advertise: string[] = []) => {
   const { transports: all, shown, closed } = transports(taken);
-  const listeners = new ReliableListeners();
-  await listeners.start(addresses, all, CERTIFICATE, () => {}, '4600');
+  const listeners = new ReliableListeners({ listenReliable, advertise }, () => {});
+  await listeners.start(all, CERTIFICATE, ['192.0.2.1:4600']);
   return { listeners, shown, closed };
 };
 
 describe('listeners for links over TCP', () => {
   it("take UDP's port for 0, and any where that is taken", async () => {
-    expect((await start(['192.0.2.1:0'])).listeners.addresses([])).toEqual(['192.0.2.1:4600']);
+    expect((await start(['192.0.2.1:0'])).listeners.addresses()).toEqual(['192.0.2.1:4600']);
     const { listeners } = await start(['192.0.2.1:0'], ['192.0.2.1:4600']);
-    expect(listeners.addresses([])).toEqual(['192.0.2.1:50000']);
+    expect(listeners.addresses()).toEqual(['192.0.2.1:50000']);
     await expect(start(['192.0.2.1:443'], ['192.0.2.1:443'])).rejects.toMatchObject({ code: 'address_in_use' });
   });
 
   it('that listen everywhere are reached where the node says that it is', async () => {
-    const { listeners } = await start(['0.0.0.0:443', '[::]:443']);
-    const advertised = ['198.51.100.7:4600', '[2001:db8::7]:4600'];
-    expect(listeners.addresses(advertised)).toEqual(['198.51.100.7:443', '[2001:db8::7]:443']);
-    expect(listeners.addresses([])).toEqual([]);
-    const { listeners: four } = await start(['0.0.0.0:443']);
-    expect(four.addresses(advertised)).toEqual(['198.51.100.7:443']);
+    const told = async (listen: string[], advertise: string[]) =>
+      (await start(listen, [], advertise)).listeners.addresses();
+    const both = ['198.51.100.7:4600', '[2001:db8::7]:4600'];
+    expect(await told(['0.0.0.0:443', '[::]:443'], both)).toEqual(['198.51.100.7:443', '[2001:db8::7]:443']);
+    expect(await told(['0.0.0.0:443'], both)).toEqual(['198.51.100.7:443']);
+    expect(await told(['0.0.0.0:443'], [])).toEqual([]);
   });
 
   it('show the certificate that they are given, and close', async () => {
@@ -56,8 +56,8 @@ describe('listeners for links over TCP', () => {
 
   it('are refused to a node that nobody links to', async () => {
     const { transports: all } = transports();
-    const listeners = new ReliableListeners();
-    const started = listeners.start(['192.0.2.1:443'], all, undefined, () => {}, '4600');
+    const listeners = new ReliableListeners({ listenReliable: ['192.0.2.1:443'] }, () => {});
+    const started = listeners.start(all, undefined, ['192.0.2.1:4600']);
     await expect(started).rejects.toMatchObject({ code: 'config_invalid' });
   });
 });
