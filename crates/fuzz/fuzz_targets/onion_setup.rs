@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use wayfare_onion::{ClientSetup, HopSpec, OnionPublic, OnionSecret, Suite, open_setup};
+use wayfare_onion::{ClientSetup, HopSpec, OnionSecret, Suite, open_setup};
 use wayfare_types::{NodeId, Random};
-use wayfare_wire::SizeClass;
+use wayfare_wire::{SETUP_BYTES, SizeClass};
 
 struct Counting(u8);
 
@@ -19,28 +19,28 @@ impl Random for Counting {
     }
 }
 
-static HOP: LazyLock<(OnionSecret, OnionPublic)> = LazyLock::new(|| {
-    let secret = OnionSecret::from_seed([7; 32]);
-    let public = secret.public();
-    (secret, public)
-});
+/// The same each time, so that it need be sealed only once; and again where its reply is looked at.
+fn build() -> (ClientSetup, Box<[u8; SETUP_BYTES]>) {
+    let path = [HopSpec { node: NodeId([1; 32]), onion_key: OnionSecret::from_seed([7; 32]).public() }];
+    let built = ClientSetup::build(&path, Suite::Aes128Gcm, SizeClass::M, 100, &mut Counting(1));
+    built.unwrap_or_else(|_| unreachable!("one hop with a sound key"))
+}
+
+static MESSAGE: LazyLock<(OnionSecret, Box<[u8; SETUP_BYTES]>)> =
+    LazyLock::new(|| (OnionSecret::from_seed([7; 32]), build().1));
 
 fuzz_target!(|input: (u32, Vec<(u16, u8)>, Vec<(u8, u8)>)| {
     let (now_minute, setup_changes, reply_changes) = input;
-    let (secret, public) = &*HOP;
+    let (secret, message) = &*MESSAGE;
     let mut rng = Counting(1);
-    let path = [HopSpec { node: NodeId([1; 32]), onion_key: public.clone() }];
-    let Ok((pending, message)) = ClientSetup::build(&path, Suite::Aes128Gcm, SizeClass::M, 100, &mut rng) else {
-        unreachable!("one hop with a sound key")
-    };
     let mut changed = message.clone();
-    setup_changes.iter().for_each(|&(at, change)| changed[usize::from(at) % 6240] ^= change);
+    setup_changes.iter().for_each(|&(at, change)| changed[usize::from(at) % SETUP_BYTES] ^= change);
     let opened = open_setup(&[secret], &changed, now_minute, 0, &mut rng);
-    assert_eq!(opened.is_ok(), changed == message && (97..=103).contains(&now_minute));
+    assert_eq!(opened.is_ok(), changed == *message && (97..=103).contains(&now_minute));
     if let Ok(opened) = opened {
         let reply = opened.reply.origin();
         let mut changed = reply;
         reply_changes.iter().for_each(|&(at, change)| changed[usize::from(at) % 240] ^= change);
-        assert_eq!(pending.complete(&mut changed.clone()).is_ok(), changed == reply);
+        assert_eq!(build().0.complete(&mut changed.clone()).is_ok(), changed == reply);
     }
 });
