@@ -41,6 +41,9 @@ function suiteOf(path: Descriptor[]): { suite?: 'chacha20poly1305' } {
   return path.every((hop) => hop.suites.includes('aes128gcm')) ? {} : { suite: 'chacha20poly1305' };
 }
 
+/** More than any race has. */
+const RACE_PATHS_MAX = 16;
+
 export class Builder {
   readonly #parts: BuilderParts;
 
@@ -98,7 +101,8 @@ export class Builder {
         hops,
         exit,
         now_s: clock.now_ms() / 1000,
-        suspicion: (id) => suspicion.of(id) + drawn(id),
+        // A relay of another path of the race is still better than one of a path that failed.
+        suspicion: (id) => suspicion.of(id) * RACE_PATHS_MAX + drawn(id),
       },
       random,
     );

@@ -58,6 +58,9 @@ test('what nodes log holds no destination and no key', async () => {
     await network.close();
     const text = sink.read();
     expect(text.split('\n').length).toBeGreaterThan(10);
+    for (const key of secrets) expect(text.includes(key), 'a key').toBe(false);
+    // Ids and measures hold whatever digits they happen to hold.
+    const words = text.replace(/[0-9a-f]{64}|"(?:\w+_(?:us|ms|s|bytes|packets)|time)":[^,}]*/g, '');
     for (const word of [
       'secret',
       '.invalid',
@@ -67,9 +70,8 @@ test('what nodes log holds no destination and no key', async () => {
       'localhost',
       String(origin.port),
       origin.path.slice(1),
-      ...secrets,
     ]) {
-      expect(text.includes(word), word.length > 40 ? 'a key' : word).toBe(false);
+      expect(words.includes(word), word).toBe(false);
     }
   } finally {
     await network.close();
