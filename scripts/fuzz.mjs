@@ -1,5 +1,5 @@
 // npm run fuzz -- --seconds N: runs every fuzz target for so long, from its committed corpus on.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { run } from './setup/exec.mjs';
@@ -99,11 +99,10 @@ await runScript(async () => {
       const reduced = `${found}.reduced`;
       rmSync(reduced, { recursive: true, force: true });
       mkdirSync(reduced);
-      const quiet = { cwd: root, failure: `the corpus of ${target} could not be reduced` };
-      await run(path(target), ['-merge=1', reduced, corpus(target), found], quiet);
+      const failure = `the corpus of ${target} could not be reduced`;
+      await run(path(target), ['-merge=1', '-max_len=4096', reduced, corpus(target), found], { cwd: root, failure });
       rmSync(corpus(target), { recursive: true });
-      mkdirSync(corpus(target));
-      await run(path(target), ['-merge=1', '-max_len=4096', corpus(target), reduced], quiet);
+      renameSync(reduced, corpus(target));
       process.stderr.write(`  corpus: ${readdirSync(corpus(target)).length} inputs\n`);
     }
   }
