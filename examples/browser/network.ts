@@ -23,8 +23,12 @@ export interface PageNetwork extends AsyncDisposable {
   seen: string[];
 }
 
-/** Serves the files of `folder`, and a download of `bytes` through the network. */
-export async function startPageNetwork(folder: string, bytes: number): Promise<PageNetwork> {
+/** Serves the files of `folder`, and a download of `bytes` through the network; `more` adds to the options of each node. */
+export async function startPageNetwork(
+  folder: string,
+  bytes: number,
+  more: (index: number) => NodeOptions = () => ({}),
+): Promise<PageNetwork> {
   const closers: (() => unknown)[] = [];
   const close = async () => {
     for (const end of closers.splice(0).reverse()) await end();
@@ -49,6 +53,7 @@ export async function startPageNetwork(folder: string, bytes: number): Promise<P
         listen: ['127.0.0.1:0'],
         bootstrap,
         exit: { allow_loopback: true },
+        ...more(nodes.length),
       });
       nodes.push(node);
       closers.push(() => node.close());
@@ -79,11 +84,13 @@ export async function startPageNetwork(folder: string, bytes: number): Promise<P
   }
 }
 
-function peerOf(node: WayfareNode): { id: string; address: string; hashes: string[] } {
-  const hashes = node.descriptor()?.webtransport?.hashes ?? [];
+function peerOf(node: WayfareNode): { id: string; address: string; hashes: string[]; host?: string } {
+  const { webtransport, reliable, addresses } = node.descriptor() ?? {};
+  const hashes = webtransport?.hashes ?? [];
   return {
     id: node.id,
-    address: node.addresses[0] ?? '',
+    address: addresses?.[0] ?? '',
     hashes: hashes.map((hash) => Buffer.from(hash).toString('hex')),
+    ...(reliable?.host !== undefined && { host: reliable.host }),
   };
 }

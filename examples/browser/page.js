@@ -28,10 +28,12 @@ async function download(node, url, isolation) {
 async function run() {
   // Who is in the network, and where to go: a real page would have its bootstrap peers written into it.
   const { bootstrap, url } = await (await fetch('network.json')).json();
-  const peers = bootstrap.map(({ id, address, hashes }) => ({
+  const peers = bootstrap.map(({ id, address, hashes, host }) => ({
     id,
     address,
     webtransport: { hashes: hashes.map(unhex) },
+    // Where the network of the page's user lets no UDP through.
+    ...(host !== undefined && { reliable: { host } }),
   }));
   const node = await createNode({ bootstrap: peers, wasm: 'wayfare_bg.wasm' });
   // For whoever looks around in the console.

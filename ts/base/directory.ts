@@ -58,6 +58,8 @@ export interface Descriptor {
   reliable?: {
     /** `ip:port`. */
     addresses: string[];
+    /** `name:port` where browsers reach its WebSocket, by a certificate of the web's authorities. Nodes look no names up. */
+    host?: string;
   };
   /** The node's own estimates; a hint, never a proof. */
   estimates: {

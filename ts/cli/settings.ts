@@ -94,12 +94,21 @@ export async function nodeOptions(settings: Settings): Promise<NodeOptions> {
     dataDir: settings.dataDir,
     listen: config.listen,
     ...(config.listen_reliable.length > 0 && { listenReliable: config.listen_reliable }),
+    ...webOptions(settings),
     ...(config.advertise.length > 0 && { advertise: config.advertise }),
     bootstrap: await resolveBootstrap(config.bootstrap),
     exit: config.exit,
     hops: config.path.hops,
     limits: limitsOf(config),
   };
+}
+
+/** Relative names are those beside the configuration. */
+function webOptions({ config, file }: Settings): Pick<NodeOptions, 'web'> {
+  const { host, certificate_file, key_file } = config.web;
+  if (host === undefined || certificate_file === undefined || key_file === undefined) return {};
+  const at = (name: string) => (file === null ? resolve(name) : resolve(dirname(file), name));
+  return { web: { host, certificateFile: at(certificate_file), keyFile: at(key_file) } };
 }
 
 function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {

@@ -14,7 +14,7 @@ const honest: Descriptor = {
   id: toHex(core.identityPublic(seed)),
   addresses: ['192.0.2.1:4433', '[2001:db8::1]:4433'],
   webtransport: { hashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] },
-  reliable: { addresses: ['192.0.2.1:443'] },
+  reliable: { addresses: ['192.0.2.1:443'], host: 'relay.example:443' },
   estimates: { rate_bytes_per_s: 1_000_000, rtt_us: 20_000 },
 };
 const record = signDescriptor(core, seed, honest);
@@ -107,6 +107,9 @@ describe('a descriptor', () => {
       { reliable: {} },
       { reliable: { addresses: [] } },
       { reliable: { addresses: ['relay.example:443'] } },
+      { reliable: { addresses: ['192.0.2.1:443'], host: '192.0.2.1:443' } },
+      { reliable: { addresses: ['192.0.2.1:443'], host: 'localhost:443' } },
+      { reliable: { addresses: ['192.0.2.1:443'], host: 'relay.example/x:443' } },
       { reliable: { addresses: Array(9).fill('192.0.2.1:443') } },
       { webtransport: {} },
       { webtransport: { hashes: [] } },

@@ -7,6 +7,7 @@
  */
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
+import { isNamePort } from '../base/config/index.js';
 import type { Descriptor } from '../base/directory.js';
 import { fromHex, toHex } from '../base/hex.js';
 import type { Core } from '../core/core.js';
@@ -44,7 +45,9 @@ const Body = z.object({
   suites: z.array(z.string().min(1).max(32)).max(8),
   versions: z.tuple([z.int().min(0).max(65535), z.int().min(0).max(65535)]),
   webtransport: z.object({ hashes: z.array(bytes(32)).min(1).max(4) }).optional(),
-  reliable: z.object({ addresses: z.array(z.string().min(3).max(64)).min(1).max(8) }).optional(),
+  reliable: z
+    .object({ addresses: z.array(z.string().min(3).max(64)).min(1).max(8), host: z.string().max(259).optional() })
+    .optional(),
   estimates: z.object({ rate_bytes_per_s: z.int().min(0).optional(), rtt_us: z.int().min(0).optional() }),
 });
 
@@ -72,7 +75,7 @@ export function signDescriptor(core: Core, seed: Uint8Array, descriptor: Descrip
     suites: d.suites,
     versions: [d.versions.min, d.versions.max],
     ...(d.webtransport !== undefined && { webtransport: { hashes: d.webtransport.hashes } }),
-    ...(d.reliable !== undefined && { reliable: { addresses: d.reliable.addresses } }),
+    ...(d.reliable !== undefined && { reliable: reliableOf(d.reliable) }),
     estimates: Object.fromEntries(Object.entries(d.estimates).filter(([, v]) => v !== undefined)),
   });
   return seal(core, seed, body);
@@ -113,12 +116,16 @@ export function readDescriptor(core: Core, record: Uint8Array, now_s: number): D
     ...(parsed.webtransport !== undefined && {
       webtransport: { hashes: parsed.webtransport.hashes.map((hash) => hash.slice()) },
     }),
-    ...(parsed.reliable !== undefined && { reliable: { addresses: parsed.reliable.addresses } }),
+    ...(parsed.reliable !== undefined && { reliable: reliableOf(parsed.reliable) }),
     estimates: {
       ...(parsed.estimates.rate_bytes_per_s !== undefined && { rate_bytes_per_s: parsed.estimates.rate_bytes_per_s }),
       ...(parsed.estimates.rtt_us !== undefined && { rtt_us: parsed.estimates.rtt_us }),
     },
   };
+}
+
+function reliableOf({ addresses, host }: { addresses: string[]; host?: string | undefined }) {
+  return { addresses, ...(host !== undefined && { host }) };
 }
 
 function parseBody(body: Uint8Array): z.infer<typeof Body> | null {
@@ -138,7 +145,8 @@ function parseBody(body: Uint8Array): z.infer<typeof Body> | null {
     b.onion_keys.every((k) => k.until > k.from) &&
     new Set(b.roles).size === b.roles.length &&
     b.addresses.every(isSocketAddress) &&
-    (b.reliable?.addresses ?? []).every(isSocketAddress);
+    (b.reliable?.addresses ?? []).every(isSocketAddress) &&
+    (b.reliable?.host === undefined || isNamePort(b.reliable.host));
   return sane ? b : null;
 }
 

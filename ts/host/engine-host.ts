@@ -17,6 +17,7 @@ import type {
   NodeHost,
   OnionKeySeed,
 } from '../core/host.js';
+import type { AdoptingHost, ReachedReliably } from '../transport/reliable-ports.js';
 import { ClientFlows } from './client-flows.js';
 import { closedError, untilClosed } from './closing.js';
 import { ended } from './errors.js';
@@ -31,7 +32,7 @@ const ID_BYTES = 32;
 const SEED_BYTES = 32;
 const ONION_KEY_BYTES = 1216;
 
-class EngineHost implements NodeHost {
+class EngineHost implements NodeHost, AdoptingHost {
   readonly id: string;
   readonly #engine: EngineBinding;
   readonly #transports: Transports;
@@ -86,6 +87,10 @@ class EngineHost implements NodeHost {
 
   linkOpen(peer: string, addresses: string[], certificateHashes: Uint8Array[] = []): Promise<number> {
     return this.#links.dial(peer, addresses, certificateHashes);
+  }
+
+  linkAdopt(peer: string, { kind: transport, ...reached }: ReachedReliably): Promise<number> {
+    return this.#links.adopt(peer, { ...reached, transport });
   }
 
   linkClose(link: number, reason: string): void {

@@ -5,6 +5,7 @@
  * Invariant: what came is held until the host's turn takes it; what goes out and is not taken off is bounded.
  */
 import type { LinkStats, LinkTransport } from '../core/host.js';
+import { ALIVE_EVERY_MS, SILENT_MS_MAX } from '../transport/reliable-ports.js';
 import type { BidirectionalStream, Session } from '../transport/session.js';
 import { reasonOf } from './errors.js';
 import { PacketBatch } from './outputs.js';
@@ -17,6 +18,7 @@ const CONTROL_BACKLOG_MAX = 1 << 20;
 /** Datagrams that a session has not taken: more only wait and get old. */
 const DATAGRAM_BACKLOG_MAX = 2 << 20;
 const DATAGRAM_BYTES_MAX = 65_535;
+const SILENT_TURNS_MAX = SILENT_MS_MAX / ALIVE_EVERY_MS;
 
 export interface LinkEvents {
   /** Something came: take it in the next turn. */
@@ -52,6 +54,10 @@ export class HostLink {
   #controlWaiting_bytes = 0;
   #datagramsWaiting_bytes = 0;
   #ended = false;
+  /** Turns of the watch in which nothing came. */
+  #silentTurns = 0;
+  /** Ends the watch over a link that needs one. */
+  unwatch: () => void = () => {};
   #counts = { packets_received: 0, packets_sent: 0, bytes_received: 0, bytes_sent: 0 };
 
   constructor(id: number, reached: Reached, peer: string, incoming: boolean, since_ms: number, events: LinkEvents) {
@@ -134,6 +140,18 @@ export class HostLink {
     this.sendDatagram(framed);
   }
 
+  /** Whether it is carried by TCP, which does not notice that its peer is gone. */
+  get overTcp(): boolean {
+    return this.transport === 'http2' || this.transport === 'websocket';
+  }
+
+  /** Says that we are there, and ends the link where the peer has not done so for too long. Called every `ALIVE_EVERY_MS`. */
+  watch(): void {
+    this.#silentTurns += 1;
+    if (this.#silentTurns > SILENT_TURNS_MAX) this.close('timeout');
+    else this.#datagrams.write(new Uint8Array([APPLICATION])).catch(() => {});
+  }
+
   /** Ends the session for a reason that the peer is told. */
   close(reason: string): void {
     if (this.#ended) return;
@@ -184,6 +202,9 @@ export class HostLink {
       for (;;) {
         const { value, done } = await reader.read();
         if (done || this.#ended) return;
+        this.#silentTurns = 0;
+        // A peer says with an empty one that it is there.
+        if (value.length === 1 && value[0] === APPLICATION) continue;
         this.#counts.packets_received += 1;
         this.#counts.bytes_received += value.length;
         if (this.up && value[0] === APPLICATION && value.length > 0) {

@@ -8,7 +8,8 @@ import { asWayfareError, errorOf } from '../base/errors.js';
 import type { Clock } from '../base/ports.js';
 import type { EngineBinding, EngineEvent } from '../core/engine.js';
 import type { HostEvent, LinkId, LinkStats, StreamId } from '../core/host.js';
-import { after } from '../core/timing.js';
+import { after, every } from '../core/timing.js';
+import { ALIVE_EVERY_MS } from '../transport/reliable-ports.js';
 import { closedError } from './closing.js';
 import { ended } from './errors.js';
 import { HostLink, type LinkEvents } from './link.js';
@@ -61,6 +62,11 @@ export class HostLinks {
       cancel();
       this.#dials.delete(abort);
     }
+    return this.adopt(peer, reached);
+  }
+
+  /** Makes a link of a session that stands; resolves when it is up. */
+  async adopt(peer: string, reached: Reached): Promise<LinkId> {
     if (this.#closed) {
       reached.session.close();
       throw closedError();
@@ -167,6 +173,12 @@ export class HostLinks {
     this.#last += 1;
     const link = new HostLink(this.#last, reached, peer, incoming, this.#parts.clock.monotonic_ms(), this.#events);
     this.#links.set(link.id, link);
+    if (link.overTcp)
+      link.unwatch = every(
+        this.#parts.clock,
+        () => ALIVE_EVERY_MS,
+        () => link.watch(),
+      );
     return link;
   }
 
@@ -193,6 +205,7 @@ export class HostLinks {
 
   #gone(link: HostLink, reason: string): void {
     if (!this.#links.delete(link.id)) return;
+    link.unwatch();
     this.#arrived.delete(link);
     this.drops.link_gone += link.packets.count;
     this.streams.linkGone(link.id);

@@ -1,14 +1,19 @@
-/** How a page reaches relays: WebTransport to the addresses in their descriptors. Nobody can call a page. */
+/**
+ * How a page reaches relays: WebTransport to the addresses in their descriptors, and WebSocket to their names where its network lets
+ * no UDP through. Nobody can call a page.
+ */
 import { NetworkError } from '../base/errors.js';
 import type { Reached, Transports } from '../host/ports.js';
 import { checkWebTransport, openBrowserSession } from '../transport/browser.js';
+import { hasWebSocket, openSocketSession } from '../transport/browser-socket.js';
+import type { ReliableTransports } from '../transport/reliable-ports.js';
 import type { Session } from '../transport/session.js';
 
 export class BrowserTransports implements Transports {
   readonly #sessions = new Set<Session>();
 
   async start(): Promise<string[]> {
-    checkWebTransport();
+    if (!hasWebSocket()) checkWebTransport();
     return [];
   }
 
@@ -33,3 +38,12 @@ export class BrowserTransports implements Transports {
     for (const session of this.#sessions) session.close({ reason: 'closed' });
   }
 }
+
+export const socketTransports: ReliableTransports = {
+  byName: true,
+  async dial(kind, address, _hashes, signal) {
+    if (kind !== 'websocket') throw new NetworkError('link_failed', 'a page has HTTP/2 for requests alone');
+    return { kind, session: await openSocketSession(address, signal), address, bindings: [] };
+  },
+  listen: () => Promise.reject(new NetworkError('link_failed', 'nobody can call a page')),
+};

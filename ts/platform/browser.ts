@@ -11,7 +11,7 @@ import { MemoryStore } from '../runtime/memory-store.js';
 import { WayfareNode } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { type FetchInit, fetchOver } from '../web/fetch.js';
-import { BrowserTransports } from './browser-transports.js';
+import { BrowserTransports, socketTransports } from './browser-transports.js';
 import { createWasmEngine, initWasm, type WasmSource, wasmCore } from './wasm.js';
 
 export {
@@ -92,6 +92,7 @@ function pagePlatform(log: Log = silent): Platform {
   const ports = { createEngine: createWasmEngine, clock: pageClock, random: pageRandom, defer: turns() };
   return {
     core: wasmCore(),
+    reliable: socketTransports,
     createHost: engineHosts({ ...ports, transports: () => new BrowserTransports() }),
     clock: pageClock,
     random: pageRandom,
@@ -101,7 +102,8 @@ function pagePlatform(log: Log = silent): Platform {
 }
 
 /**
- * Loads the core, makes a node and starts it. Its bootstrap peers need their `webtransport` hashes: a page can pin nothing else.
+ * Loads the core, makes a node and starts it. Its bootstrap peers need their `webtransport` hashes, since a page can pin nothing
+ * else, or a `reliable.host`, where WebSocket is to take over if UDP is blocked.
  *
  * Rejects with a `WayfareError` that names the mending.
  */

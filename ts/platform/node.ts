@@ -6,6 +6,7 @@ import { WayfareNode } from '../embed/node.js';
 import { createNodeOn } from '../runtime/create.js';
 import { MemoryStore } from '../runtime/memory-store.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
+import { readAuthority } from './authority.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore, newCertificate } from './native.js';
 import { reliableTransports } from './reliable.js';
@@ -51,6 +52,7 @@ export type {
   PathHop,
   PingResult,
   SignalOptions,
+  WebOptions,
 } from '../runtime/options.js';
 export type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 export { WayfareNode };
@@ -67,6 +69,7 @@ export function nodePlatform(log: Log = silent): Platform {
     createHost: createNativeHost,
     newCertificate,
     reliable: reliableTransports,
+    readAuthority,
     clock: systemClock,
     random: systemRandom,
     log,

@@ -8,8 +8,8 @@
  *
  * Invariant: whatever comes, nothing is thrown out of its parsers into the process, and they hold a bounded number of bytes.
  */
-import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import type { Carrier } from '../transport/reliable.js';
 
 const PACKAGE = '@fails-components/webtransport';
@@ -27,7 +27,20 @@ export interface LibrarySession {
   datagrams: { readable: ReadableStream<Uint8Array>; createWritable(): WritableStream<Uint8Array> };
   close(info: { closeCode: number; reason: string }): void;
   peerAddress?: string;
-  objint?: { capsParser?: Parser; stream?: { session?: Http2Session; destroy(): void } };
+  objint?: { capsParser?: Parser; stream?: LibraryStream };
+}
+
+/** What a server's session is on: a stream of HTTP/2, or the very socket of a WebSocket. */
+export interface LibraryStream {
+  session?: { socket: Named; destroy(): void };
+  /** Of a socket. */
+  servername?: Named['servername'];
+  destroy(): void;
+}
+
+/** The name that a TLS client asked for, if it did. */
+interface Named {
+  servername?: string | false;
 }
 
 interface Parser {
@@ -58,7 +71,11 @@ export interface LibraryServer {
   address(): { host: string; port: number } | null;
   updateCert(certificate: string, key: string): void;
   transportInt?: {
-    serverInt: { on(event: string, take: (socket: Socket) => void): void; maxConnections: number };
+    serverInt: {
+      on(event: string, take: (socket: Socket) => void): void;
+      addContext(name: string, context: SecureContextOptions): void;
+      maxConnections: number;
+    };
   };
 }
 

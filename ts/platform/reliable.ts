@@ -13,12 +13,13 @@ import { errorOf, NetworkError } from '../base/errors.js';
 import type { WebCertificate } from '../core/host.js';
 import { ReliableSession } from '../transport/reliable.js';
 import type {
+  AuthorityCertificate,
   ReachedReliably,
   ReliableKind,
   ReliableListener,
   ReliableTransports,
 } from '../transport/reliable-ports.js';
-import { carrierOf, type LibraryClient, type LibrarySession, library } from './reliable-library.js';
+import { carrierOf, type LibraryClient, type LibraryStream, library } from './reliable-library.js';
 
 /** Where a relay offers its links. */
 const PATH = '/wayfare';
@@ -84,6 +85,7 @@ async function listen(
   address: string,
   certificate: WebCertificate,
   take: (reached: ReachedReliably) => void,
+  authority?: AuthorityCertificate,
 ): Promise<ReliableListener> {
   const { Http2Server } = await library();
   const { host, port } = split(address);
@@ -108,7 +110,14 @@ async function listen(
       : errorOf('address_unavailable', `cannot listen on TCP ${address}`, { cause });
   }
   const below = server.transportInt?.serverInt;
+  // Nodes ask for no name, since they dial addresses: they are shown the certificate that descriptors name.
+  let named = authority?.host;
+  const name = ({ host, chain, key }: AuthorityCertificate) => {
+    named = host;
+    below?.addContext(host, { cert: chain, key });
+  };
   if (below !== undefined) {
+    if (authority !== undefined) name(authority);
     below.maxConnections = CONNECTIONS_MAX;
     // A frame's header and its body are two writes: without this the second waits for an acknowledgement of the first, 40 ms.
     below.on('secureConnection', (socket) => socket.setNoDelay(true));
@@ -128,7 +137,10 @@ async function listen(
       open.add(reliable);
       const over = () => open.delete(reliable);
       reliable.closed.then(over, over);
-      take({ kind, session: reliable, address: session.peerAddress ?? '', bindings: [shown] });
+      const { servername } = stream.session?.socket ?? stream;
+      // A browser tells a page nothing of the certificate, so that no proof can be bound to it (docs/decisions/0005).
+      const bindings = named !== undefined && servername === named ? [] : [shown];
+      take({ kind, session: reliable, address: session.peerAddress ?? '', bindings });
     }
   };
   void serve().catch(() => {});
@@ -139,6 +151,7 @@ async function listen(
       shown = hashOf(next.certificate);
       server.updateCert(pem('CERTIFICATE', next.certificate), pem('PRIVATE KEY', next.key));
     },
+    updateAuthority: name,
     close() {
       server.stopServer();
       for (const session of open) session.close({ reason: 'closed' });
@@ -146,9 +159,7 @@ async function listen(
   };
 }
 
-type Below = NonNullable<NonNullable<LibrarySession['objint']>['stream']>;
-
-function destroyOf(stream: Below): void {
+function destroyOf(stream: LibraryStream): void {
   if (stream.session === undefined) stream.destroy();
   else stream.session.destroy();
 }

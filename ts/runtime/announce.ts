@@ -23,6 +23,8 @@ export interface Announced {
   certificateHashes: Uint8Array[] | null;
   /** Where it takes links over TCP. */
   reliable: string[];
+  /** Where browsers reach these. */
+  webHost?: string | undefined;
 }
 
 /** Throws `config_invalid` where nobody could reach it. */
@@ -52,7 +54,9 @@ export function announcement(of: Announced): Descriptor {
     suites: ['aes128gcm', 'aes256gcm', 'chacha20poly1305'],
     versions: LINK_VERSIONS,
     ...(of.certificateHashes !== null && { webtransport: { hashes: of.certificateHashes } }),
-    ...(of.reliable.length > 0 && { reliable: { addresses: of.reliable } }),
+    ...(of.reliable.length > 0 && {
+      reliable: { addresses: of.reliable, ...(of.webHost !== undefined && { host: of.webHost }) },
+    }),
     estimates: {},
   };
 }

@@ -135,7 +135,7 @@ export class WayfareNode extends NodeEventTarget {
           .then((stream) => this.#directory.attach(peer, stream))
           .catch(() => {}),
     });
-    this.#listeners = new ReliableListeners(options, (came) => this.#neighbours.accept(came));
+    this.#listeners = new ReliableListeners(options, platform, log, (came) => this.#neighbours.accept(came));
     const suspicion = new Suspicion(clock);
     const builder = new Builder({
       host,
@@ -178,7 +178,7 @@ export class WayfareNode extends NodeEventTarget {
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
     await this.#refreshCertificates();
-    await this.#listeners.start(this.#platform.reliable, this.#certificates?.held()[0], this.addresses);
+    await this.#listeners.start(this.#certificates?.held()[0], this.addresses);
     await this.#publish();
     this.#neighbours.start();
     this.#stops.push(
@@ -463,6 +463,7 @@ export class WayfareNode extends NodeEventTarget {
     if (this.#closing !== null) return;
     const keys = await this.#refreshKeys();
     const certificates = await this.#refreshCertificates();
+    await this.#listeners.renew();
     const now_s = this.#platform.clock.now_ms() / 1000;
     const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
     if (keys || certificates || old) await this.#publish();
@@ -496,6 +497,7 @@ export class WayfareNode extends NodeEventTarget {
       onionKeys: await this.#keys.published(),
       certificateHashes: this.#certificates?.hashes() ?? null,
       reliable: this.#listeners.addresses(),
+      webHost: this.#options.web?.host,
     });
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
     this.#descriptor = descriptor;

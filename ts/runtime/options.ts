@@ -7,7 +7,7 @@ import type { Core } from '../core/core.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions } from '../core/host.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
-import type { ReliableTransports } from '../transport/reliable-ports.js';
+import type { AuthorityCertificate, ReliableTransports } from '../transport/reliable-ports.js';
 
 const HOPS_MAX = 5;
 
@@ -19,6 +19,16 @@ export type NodeRole = 'client' | 'relay' | 'exit' | 'listener';
 
 const ROLES: readonly string[] = ['client', 'relay', 'exit', 'listener'] satisfies NodeRole[];
 
+/** How browsers whose UDP is blocked reach a relay: by a name that an authority of the web vouches for. */
+export interface WebOptions {
+  /** `name:port` at which they reach the TCP listeners; the name is in the certificate. */
+  host: string;
+  /** PEM, the relay's own certificate first. Read again when it changes, so that a renewed one needs no new start. */
+  certificateFile: string;
+  /** PEM, not encrypted. */
+  keyFile: string;
+}
+
 /** How a node is made. Everything may be left out: that is a client that knows nobody yet. */
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
@@ -29,6 +39,8 @@ export interface NodeOptions {
   listen?: string[];
   /** TCP addresses where a relay or exit takes links of nodes whose UDP is blocked, `ip:port`; port 0: as UDP. Default: none. */
   listenReliable?: string[];
+  /** A certificate of the web's authorities, with which these listeners answer browsers as well, by WebSocket. Default: none. */
+  web?: WebOptions;
   /** Addresses others reach it at, if they differ from those it listens on. */
   advertise?: string[];
   /** Where it enters the network. */
@@ -55,6 +67,8 @@ export interface Platform {
   newCertificate?: NewCertificate;
   /** Sessions over TCP, for where UDP is blocked. */
   reliable?: ReliableTransports;
+  /** Reads what `web` names, and checks that it fits. Throws `config_missing` or `config_invalid`, naming the file and the mending. */
+  readAuthority?: (web: WebOptions, now_ms: number) => Promise<AuthorityCertificate>;
   clock: Clock;
   random: Random;
   log: Log;

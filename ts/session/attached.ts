@@ -11,7 +11,7 @@ import { errorOf } from '../base/errors.js';
 import type { Clock } from '../base/ports.js';
 import { GIVE_CONTROL, type LinkId, type NodeHost } from '../core/host.js';
 import { every, within } from '../core/timing.js';
-import type { ReachedReliably } from '../transport/reliable-ports.js';
+import { ALIVE_EVERY_MS, type ReachedReliably, SILENT_MS_MAX } from '../transport/reliable-ports.js';
 import type { BidirectionalStream, CloseInfo, DatagramDuplex, Session } from '../transport/session.js';
 
 /** The first byte of a datagram that is the application's. */
@@ -21,9 +21,6 @@ const WAITING_MAX = 2048;
 const RECORD_HEADER_BYTES = 5;
 const INCOMING_DATAGRAMS_MAX = 256;
 const BEGIN_WITHIN_MS = 5_000;
-/** How often we say that we are there, and how long a peer may say nothing: TCP itself takes minutes to notice. */
-const ALIVE_EVERY_MS = 2_000;
-const SILENT_MS_MAX = 8_000;
 
 /** The calls that a host has for such links. */
 export type AttachingHost = Required<Pick<NodeHost, 'linkAttach' | 'linkTake' | 'linkGive' | 'linkClose'>>;

@@ -4,8 +4,10 @@
  *
  * Invariant: where QUIC answers in time, no TCP connection is made; whichever comes second is given up.
  */
+import type { Descriptor } from '../base/directory.js';
 import { asWayfareError, errorOf } from '../base/errors.js';
 import type { Clock } from '../base/ports.js';
+import type { LinkTransport } from '../core/host.js';
 import { after, within } from '../core/timing.js';
 import {
   RELIABLE_KINDS,
@@ -42,6 +44,12 @@ export class UdpSilence {
   }
 }
 
+/** Whether a link ended as those do under which UDP is blocked. A browser does not say why it gave a session up. */
+export function isSilence(transport: LinkTransport | undefined, reason: string): boolean {
+  if (transport === 'webtransport') return reason === 'timeout' || reason === 'link_gone';
+  return reason === 'timeout' && transport !== 'http2' && transport !== 'websocket';
+}
+
 /** Resolves when either has; rejects, with why UDP failed, when both have. */
 export async function dialEither(
   clock: Clock,
@@ -70,6 +78,9 @@ export async function dialEither(
   }
 }
 
+/** Of a peer known before its descriptor: what of that is known. */
+type Known = { address: string; reliable?: { host?: string } };
+
 export class ReliableDials {
   readonly #transports: ReliableTransports;
   readonly #clock: Clock;
@@ -78,6 +89,14 @@ export class ReliableDials {
   constructor(transports: ReliableTransports, clock: Clock) {
     this.#transports = transports;
     this.#clock = clock;
+  }
+
+  /** Where a peer's TCP is tried; where nothing is known of it but its UDP address, there. */
+  places(descriptor: Descriptor | undefined, known: readonly Known[]): string[] {
+    if (this.#transports.byName !== true)
+      return descriptor === undefined ? known.map(({ address }) => address) : (descriptor.reliable?.addresses ?? []);
+    const told: { reliable?: { host?: string } }[] = descriptor === undefined ? [...known] : [descriptor];
+    return [...new Set(told.flatMap(({ reliable }) => reliable?.host ?? []))];
   }
 
   /** Reaches `peer` at one of these addresses; `attach` makes a link of what was reached, or throws. */

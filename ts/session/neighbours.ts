@@ -11,11 +11,11 @@ import type { Drops } from '../core/drops.js';
 import type { HostEvent, LinkId, LinkTransport, NodeHost } from '../core/host.js';
 import { after, every, within } from '../core/timing.js';
 import { QuicSession } from '../transport/quic.js';
-import type { ReachedReliably, ReliableTransports } from '../transport/reliable-ports.js';
+import { adopts, type ReachedReliably, type ReliableTransports } from '../transport/reliable-ports.js';
 import type { Session } from '../transport/session.js';
 import { AttachedLink, attaches } from './attached.js';
 import { Backoff } from './backoff.js';
-import { dialEither, ReliableDials, UdpSilence } from './fallback.js';
+import { dialEither, isSilence, ReliableDials, UdpSilence } from './fallback.js';
 import type { Protocols } from './protocols.js';
 
 /** Dialling a live neighbour takes two round trips. */
@@ -36,6 +36,11 @@ export interface BootstrapPeer {
   webtransport?: {
     /** SHA-256 of the certificates it may show. */
     hashes: Uint8Array[];
+  };
+  /** As in its descriptor: what a browser needs to know where its network lets no UDP through. */
+  reliable?: {
+    /** `name:port` of its WebSocket, whose certificate the browser trusts. */
+    host: string;
   };
 }
 
@@ -101,7 +106,7 @@ export class Neighbours {
   constructor(parts: NeighboursParts) {
     this.#parts = parts;
     this.#silence = new UdpSilence(parts.clock);
-    const able = parts.reliable !== undefined && attaches(parts.host) !== null;
+    const able = parts.reliable !== undefined && (attaches(parts.host) ?? adopts(parts.host)) !== null;
     this.#reliable = able ? new ReliableDials(parts.reliable as ReliableTransports, parts.clock) : null;
     for (const peer of parts.bootstrap) this.#backoffs.set(peer.id, { backoff: new Backoff(parts.random) });
   }
@@ -190,15 +195,10 @@ export class Neighbours {
       const link = await within(clock, DIAL_MS, 'dialling', host.linkOpen(peer, addresses, hashes), (late) =>
         host.linkClose(late, 'timeout'),
       );
-      // The answer may overtake the event that brings the session.
-      if (!this.#links.has(link)) {
-        const arrival = new Promise<void>((resolve) => this.#arrivals.set(link, resolve));
-        await within(clock, DIAL_MS, 'dialling', arrival).finally(() => this.#arrivals.delete(link));
-      }
+      await this.#arrived(link);
     };
-    // Of a peer that nothing is known of yet, TCP is tried where its UDP is.
-    const overTcp = descriptor === undefined ? known.map((b) => b.address) : (descriptor.reliable?.addresses ?? []);
     const reliable = this.#reliable;
+    const overTcp = reliable?.places(descriptor, known) ?? [];
     try {
       if (reliable === null || overTcp.length === 0) await udp();
       else {
@@ -215,6 +215,13 @@ export class Neighbours {
     }
   }
 
+  /** The answer to a dial may overtake the event that brings the session. */
+  async #arrived(link: LinkId): Promise<void> {
+    if (this.#links.has(link)) return;
+    const arrival = new Promise<void>((resolve) => this.#arrivals.set(link, resolve));
+    await within(this.#parts.clock, DIAL_MS, 'dialling', arrival).finally(() => this.#arrivals.delete(link));
+  }
+
   /** A session that came, by a transport of ours. */
   accept(reached: ReachedReliably): void {
     if (this.#closed) reached.session.close({ reason: 'closed' });
@@ -224,6 +231,8 @@ export class Neighbours {
   /** Makes a link of a session; resolves when it is up. */
   async #attach(reached: ReachedReliably, peer?: string): Promise<void> {
     const { clock, drops } = this.#parts;
+    const adopting = adopts(this.#parts.host);
+    if (adopting !== null && peer !== undefined) return this.#arrived(await adopting.linkAdopt(peer, reached));
     const host = attaches(this.#parts.host);
     if (host === null) throw errorOf('link_failed', 'this host takes no such sessions');
     const dropped = () => drops.count('queue_full');
@@ -270,7 +279,7 @@ export class Neighbours {
     const neighbour = this.#links.get(link);
     if (neighbour === undefined) return;
     this.#links.delete(link);
-    if (reason === 'timeout' && neighbour.session instanceof QuicSession) this.#silence.note();
+    if (isSilence(neighbour.transport, reason)) this.#silence.note();
     neighbour.session.end(reason);
     this.#parts.log.debug('link down', { peer: neighbour.id, reason });
     const kept = this.#backoffs.get(neighbour.id);

@@ -47,6 +47,15 @@ export function isHostPort(text: string): boolean {
   return parts !== null && parts.port > 0 && (isIpv4(parts.host) || isIpv6(parts.host) || HOST.test(parts.host));
 }
 
+/**
+ * Whether it is `name:port` of a DNS name with a dot in it, so that it can be nothing but one: no IP address in any spelling that
+ * the URL standard knows (`127.1`, `1.0x7f`), and no machine of whoever asks (`localhost`).
+ */
+export function isNamePort(text: string): boolean {
+  const parts = splitHostPort(text);
+  return parts !== null && parts.port > 0 && HOST.test(parts.host) && /\.[a-z][a-z0-9-]*$/i.test(parts.host);
+}
+
 /** Whether `ip:port` lies in 127.0.0.0/8 or is ::1. */
 export function isLoopback(text: string): boolean {
   const host = splitHostPort(text)?.host ?? '';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
-import { isCidr, isIpPort, isIpv6, isLoopback, splitHostPort } from './address.js';
+import { isCidr, isIpPort, isIpv6, isLoopback, isNamePort, splitHostPort } from './address.js';
 import { distance } from './locate.js';
 import { flatten, parseConfig } from './parse.js';
 import { renderConfig } from './render.js';
@@ -91,6 +91,18 @@ test.each([
     'config.toml:1: listen_reliable needs the role "relay" or "exit": nobody links to a mere client',
   ],
   [
+    '[web]\nhost = "192.0.2.1:443"',
+    'config.toml:2: web.host cannot be "192.0.2.1:443"; valid: NAME:PORT such as "relay.example:443", the name as the certificate has it',
+  ],
+  [
+    '[web]\nkey_file = "k"\nhost = "relay.example:443"',
+    'config.toml:3: web.host needs web.certificate_file; browsers need a name, its certificate and the key',
+  ],
+  [
+    '[web]\nhost = "relay.example:443"\ncertificate_file = "c"\nkey_file = "k"',
+    'config.toml:2: web.host needs listen_reliable, the TCP address where browsers are answered',
+  ],
+  [
     'roles = ["relay"]',
     'config.toml:1: a relay that listens on 0.0.0.0:4600 must say where others reach it; set advertise to its public IP:PORT',
   ],
@@ -151,6 +163,18 @@ test('addresses are told from what only looks like them', () => {
     expect(isIpPort(bad), bad).toBe(false);
   for (const bad of ['1::2::3', ':::', '1:2:3:4:5:6:7:8:9', 'g::', '1:2:3:4:5:6:7'])
     expect(isIpv6(bad), bad).toBe(false);
+  for (const name of ['relay.example:443', 'a.b.c:1', 'x.xn--p1ai:65535']) expect(isNamePort(name), name).toBe(true);
+  for (const no of [
+    'relay.example',
+    'localhost:443',
+    '127.1:443',
+    '1.0x7f:443',
+    '1.2.3.4:443',
+    '[::1]:1',
+    'a.b:0',
+    'a.b/c:1',
+  ])
+    expect(isNamePort(no), no).toBe(false);
   for (const yes of ['127.9.9.9:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1']) expect(isLoopback(yes), yes).toBe(true);
   for (const no of ['128.0.0.1:1', '[::2]:1', '[::11]:1', '[1::1]:1', '0.0.0.0:1', '[::]:1'])
     expect(isLoopback(no), no).toBe(false);

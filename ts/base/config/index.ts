@@ -1,5 +1,5 @@
 /** Configuration: schema, TOML and variables, errors that name the place, the commented file. */
-export { type HostPort, isLoopback, joinHostPort, splitHostPort } from './address.js';
+export { type HostPort, isLoopback, isNamePort, joinHostPort, splitHostPort } from './address.js';
 export { nearest } from './locate.js';
 export { type ConfigSource, flatten, type LoadedConfig, parseConfig } from './parse.js';
 export { renderConfig } from './render.js';

@@ -154,6 +154,13 @@ function crossCheck(config: Config, where: (key: string) => string): void {
   }
   if (config.listen_reliable.length > 0 && serves === undefined)
     refuse('listen_reliable', 'listen_reliable needs the role "relay" or "exit": nobody links to a mere client');
+  const web = ['host', 'certificate_file', 'key_file'] as const;
+  const given = web.find((key) => config.web[key] !== undefined);
+  const missing = web.find((key) => config.web[key] === undefined);
+  if (given !== undefined && missing !== undefined)
+    refuse(`web.${given}`, `web.${given} needs web.${missing}; browsers need a name, its certificate and the key`);
+  if (given !== undefined && config.listen_reliable.length === 0)
+    refuse(`web.${given}`, `web.${given} needs listen_reliable, the TCP address where browsers are answered`);
   for (const address of config.advertise) {
     if (address.endsWith(':0'))
       refuse('advertise', `advertise cannot be "${address}"; valid: an address with its port`);

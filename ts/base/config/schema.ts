@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { isNodeId } from '../hex.js';
-import { isCidr, isHostPort, isIpPort, isLoopback } from './address.js';
+import { isCidr, isHostPort, isIpPort, isLoopback, isNamePort } from './address.js';
 
 const ipPort = z.string().refine(isIpPort);
 const port = z.int().min(1).max(65535);
@@ -28,6 +28,13 @@ export const Schema = z.strictObject({
   advertise: z.array(ipPort).default([]),
   roles: z.array(z.enum(ROLES)).min(1).default(['client']),
   bootstrap: z.array(z.string().refine(isBootstrap)).default([]),
+  web: z
+    .strictObject({
+      host: z.string().refine(isNamePort).optional(),
+      certificate_file: z.string().min(1).optional(),
+      key_file: z.string().min(1).optional(),
+    })
+    .prefault({}),
   proxy: z
     .strictObject({
       socks: orOff.default('off'),
@@ -116,6 +123,24 @@ export const KEYS: Record<string, KeyInfo> = {
     valid: 'ID@HOST:PORT, the id being 64 hex digits as `wayfare keygen` prints it',
     kind: 'list',
     sample: `["${'0123456789abcdef'.repeat(4)}@relay.example:4600"]`,
+  },
+  'web.host': {
+    doc: 'The name and port at which browsers whose UDP is blocked reach listen_reliable, by WebSocket; they pin no certificate there.',
+    valid: 'NAME:PORT such as "relay.example:443", the name as the certificate has it',
+    kind: 'text',
+    sample: '"relay.example:443"',
+  },
+  'web.certificate_file': {
+    doc: "PEM, this relay's certificate for that name and then those between it and its authority. Read again when it changes.",
+    valid: 'a file such as "/etc/letsencrypt/live/relay.example/fullchain.pem"',
+    kind: 'text',
+    sample: '"fullchain.pem"',
+  },
+  'web.key_file': {
+    doc: 'PEM, the private key of that certificate, not encrypted.',
+    valid: 'a file such as "/etc/letsencrypt/live/relay.example/privkey.pem"',
+    kind: 'text',
+    sample: '"privkey.pem"',
   },
   'proxy.socks': {
     doc: 'Where the SOCKS5 proxy listens; anything but loopback demands credentials_file.',
