@@ -19,9 +19,12 @@ export function describe(title: string, body: Body): void {
   titles.pop();
 }
 
-export function test(title: string, body: Body): void {
-  collected.push({ name: [...titles, title].join(' > '), body });
+/** Options are vitest's own: a page's tests end with the one that opened the page. */
+export function test(title: string, ...rest: [body: Body] | [options: object, body: Body]): void {
+  collected.push({ name: [...titles, title].join(' > '), body: rest.at(-1) as Body });
 }
+
+export { test as it };
 
 export function afterEach(body: Body): void {
   after.push(body);
@@ -64,6 +67,7 @@ const MATCHERS = {
   toEqual: (actual: unknown, wanted: unknown) => same(actual, wanted),
   toMatchObject: (actual: unknown, wanted: unknown) => same(actual, wanted, true),
   toBeGreaterThan: (actual: unknown, wanted: number) => (actual as number) > wanted,
+  toBeLessThanOrEqual: (actual: unknown, wanted: number) => (actual as number) <= wanted,
   toHaveLength: (actual: unknown, wanted: number) => (actual as { length: number }).length === wanted,
   toMatch: (actual: unknown, wanted: RegExp) => wanted.test(String(actual)),
   toBeInstanceOf: (actual: unknown, wanted: new () => unknown) => actual instanceof wanted,
@@ -71,12 +75,13 @@ const MATCHERS = {
   toThrow(actual: unknown, wanted: unknown) {
     const caught = thrown(actual);
     if (caught === undefined) return false;
+    if (wanted === undefined) return true;
     return wanted instanceof RegExp ? wanted.test((caught.error as Error).message) : same(caught.error, wanted, true);
   },
 } satisfies Record<string, (actual: unknown, wanted: never) => boolean>;
 
 function matchers(actual: unknown, message = '') {
-  const calls: Record<string, (wanted: unknown) => void> = {};
+  const calls: Record<string, (wanted?: unknown) => void> = {};
   for (const [name, holds] of Object.entries(MATCHERS))
     calls[name] = (wanted) => {
       if ((holds as (a: unknown, w: unknown) => boolean)(actual, wanted)) return;
@@ -86,7 +91,29 @@ function matchers(actual: unknown, message = '') {
   return calls;
 }
 
-export const expect = Object.assign(matchers, {
+/** Of a promise that must be rejected: the matchers, of what it was rejected with. */
+function rejects(actual: unknown) {
+  const calls: Record<string, (wanted?: unknown) => Promise<void>> = {};
+  for (const name of Object.keys(MATCHERS))
+    calls[name] = async (wanted) => {
+      const error = await (actual as Promise<unknown>).then(
+        (value) => {
+          throw new Error(`resolved with ${shown(value)}, wanted a rejection`);
+        },
+        (caught: unknown) => caught,
+      );
+      const thrower = () => {
+        throw error;
+      };
+      matchers(name === 'toThrow' ? thrower : error)[name]?.(wanted);
+    };
+  return calls;
+}
+
+const expecting = (actual: unknown, message?: string) =>
+  Object.defineProperty(matchers(actual, message), 'rejects', { get: () => rejects(actual) });
+
+export const expect = Object.assign(expecting, {
   objectContaining: (wanted: Record<string, unknown>) => new Containing(wanted),
 });
 
@@ -99,6 +126,7 @@ export interface PageResult {
 export async function runCollected(): Promise<PageResult> {
   const result: PageResult = { passed: [], failed: [] };
   for (const { name, body } of collected) {
+    const began_ms = performance.now();
     try {
       await body();
       result.passed.push(name);
@@ -106,6 +134,8 @@ export async function runCollected(): Promise<PageResult> {
       result.failed.push({ name, error: shown(error) });
     } finally {
       for (const tidy of after) tidy();
+      // How far a page that hangs has come.
+      console.log(`${name} ${Math.round(performance.now() - began_ms)} ms`);
     }
   }
   return result;
