@@ -19,6 +19,8 @@ function world({ relayCount = 6, seed = 7 } = {}) {
   const circuits = new Map<number, string[]>();
   const connections = new Map<number, number>();
   const moves: [number, number][] = [];
+  /** Answer set-ups, and drop every packet after. */
+  const dropping = new Set<string>();
   let next = 1;
   const host = {
     async circuitOpen({ hops }: CircuitSpec) {
@@ -29,7 +31,12 @@ function world({ relayCount = 6, seed = 7 } = {}) {
       return next++;
     },
     circuitClose: (circuit: number) => void circuits.delete(circuit),
+    circuitStats: (circuit: number) =>
+      circuits.has(circuit)
+        ? { packets_backward: circuits.get(circuit)?.some((id) => dropping.has(id)) ? 0 : 1 }
+        : null,
     async connectionOpen(circuit: number) {
+      if (circuits.get(circuit)?.some((id) => dropping.has(id))) return new Promise<number>(() => {});
       connections.set(next, circuit);
       return next++;
     },
@@ -54,7 +61,7 @@ function world({ relayCount = 6, seed = 7 } = {}) {
     sizeClass: 'M',
   });
   const pool = new CircuitPool({ host, builder, clock, log: quiet, suspicion });
-  return { relays, exits, dead, mute, circuits, connections, moves, clock, pool };
+  return { relays, exits, dead, mute, dropping, circuits, connections, moves, clock, suspicion, builder, pool };
 }
 
 describe('the pool of circuits', () => {
@@ -155,6 +162,36 @@ describe('the pool of circuits', () => {
     stall();
     await clock.pass(REPLACE_MS_MAX + 1_000);
     expect(connections.has(route.connection)).toBe(false);
+  });
+
+  it('believes no relay for its answer to a set-up, only for what comes back: by a handshake, or after a move', async () => {
+    // Two relays and one path: whoever is suspected is met again at once.
+    const { pool, relays, dropping, suspicion, clock } = world({ relayCount: 2 });
+    const route = await pool.route();
+    pool.hold(route);
+    await settle();
+    const suspected = () => relays.map(({ id }) => suspicion.of(id));
+    const stall = () => {
+      const { connection, circuit } = route;
+      pool.handle({ type: 'connection_stalled', connection, circuit: circuit.id, silent_ms: 1900 });
+    };
+    dropping.add(relays[0]?.id as string);
+    stall();
+    await clock.pass(5_000);
+    expect(suspected()).toEqual([1, 1]);
+    stall();
+    await clock.pass(5_000);
+    expect(suspected()).toEqual([2, 2]);
+    dropping.clear();
+    stall();
+    await clock.pass(2_000);
+    expect(suspected()).toEqual([3, 3]);
+    await clock.pass(3_000);
+    expect(suspected()).toEqual([0, 0]);
+    suspicion.failed([relays[0]?.id as string]);
+    await pool.route('user:other');
+    await pool.route('user:a third, since the second took the spare');
+    expect(suspected()).toEqual([0, 0]);
   });
 
   it('replaces a worn circuit without holding anything against its relays', async () => {

@@ -184,6 +184,8 @@ export class CircuitPool {
           host.connectionClose(connection);
           throw new WayfareError('closed', 'the node is closed');
         }
+        // Its handshake went both ways over every hop.
+        suspicion.worked(circuit.path);
         const now_ms = clock.now_ms();
         const route: Route = { connection, circuit, made_ms: now_ms, streams: 0, used_ms: now_ms, replacing: false };
         this.#routes.set(connection, route);
@@ -243,9 +245,13 @@ export class CircuitPool {
         }
       }
       log.info('circuit replaced', { why, took_ms: Math.round(clock.now_ms() - began_ms) });
+      const { circuit } = route;
       const cancel = after(clock, LINGER_MS, () => {
         this.#lingering.delete(cancel);
         host.circuitClose(old.id);
+        if (route.circuit !== circuit || route.replacing || !this.#routes.has(route.connection)) return;
+        // Only what came back tells that a path works: its set-up may have been all that a hop lets through.
+        if ((host.circuitStats(circuit.id)?.packets_backward ?? 0) > 0) suspicion.worked(circuit.path);
       });
       this.#lingering.add(cancel);
       this.#parts.onChange?.('moved', route.circuit.path);

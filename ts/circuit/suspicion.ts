@@ -29,7 +29,7 @@ export class Suspicion {
     }
   }
 
-  /** These were on a path that works. */
+  /** These were on a path over which packets came back; that a set-up was answered is not enough. */
   worked(ids: Iterable<string>): void {
     for (const id of ids) this.#suspects.delete(id);
   }
