@@ -12,9 +12,11 @@ export interface Row {
 }
 
 export interface Limit {
-  /** The ratio may be this at most, or must be this at least. */
+  /** The ratio may be this at most, must be this at least, or both. */
   most?: number;
   least?: number;
+  /** Short of `least`, but not below this: said, and no failure. */
+  tolerated?: number;
   /** Likewise for a figure that stands alone: it is divided by this. */
   allowed?: number;
 }
@@ -42,6 +44,8 @@ export function compared(name: string, unit: string, ours: readonly number[], fl
 export interface Judged extends Row {
   limit?: string;
   held?: boolean;
+  /** Not held, but tolerated. */
+  tolerated?: boolean;
 }
 
 export function judge(row: Row, limits: Record<string, Limit>): Judged {
@@ -49,10 +53,11 @@ export function judge(row: Row, limits: Record<string, Limit>): Judged {
   if (limit === undefined) return row;
   const judged: Judged =
     limit.allowed === undefined ? { ...row } : { ...row, floor: limit.allowed, ratio: row.ours / limit.allowed };
-  const { most, least } = limit.allowed === undefined ? limit : { most: 1, least: undefined };
+  const { most, least, tolerated }: Limit = limit.allowed === undefined ? limit : { most: 1 };
   const ratio = judged.ratio ?? Number.NaN;
-  judged.limit = most === undefined ? `≥ ${least}` : `≤ ${most}`;
-  judged.held = most === undefined ? ratio >= (least ?? 0) : ratio <= most;
+  judged.limit = [least === undefined ? [] : `≥ ${least}`, most === undefined ? [] : `≤ ${most}`].flat().join(', ');
+  judged.held = ratio >= (least ?? Number.NEGATIVE_INFINITY) && ratio <= (most ?? Number.POSITIVE_INFINITY);
+  if (!judged.held && tolerated !== undefined && ratio >= tolerated) judged.tolerated = true;
   return judged;
 }
 
@@ -62,10 +67,10 @@ function figure(value: number | undefined): string {
 }
 
 /** The table that is printed and pasted into README. */
-export function table(rows: readonly Judged[]): string {
-  const lines = [['', 'ours', 'floor', 'unit', 'ratio', 'limit', '']];
+export function table(rows: readonly Judged[], against = 'floor'): string {
+  const lines = [['', 'ours', against, 'unit', 'ratio', 'limit', '']];
   for (const row of rows) {
-    const held = row.held === undefined ? '' : row.held ? 'held' : 'MISSED';
+    const held = row.held === undefined ? '' : row.held ? 'held' : row.tolerated ? 'short' : 'MISSED';
     lines.push([row.name, figure(row.ours), figure(row.floor), row.unit, figure(row.ratio), row.limit ?? '', held]);
   }
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];

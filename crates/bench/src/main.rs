@@ -7,6 +7,8 @@ mod load;
 mod memory;
 mod network;
 mod origin;
+#[cfg(target_os = "linux")]
+mod path;
 mod quic;
 mod socket;
 mod socks;
@@ -26,6 +28,13 @@ const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
   download ADDRESS Gbit/s through a proxy, beside plain quinn
   short ADDRESS    time to first byte through a proxy, and a thousand short connections";
 
+fn usage() -> Fault {
+    #[cfg(target_os = "linux")]
+    return format!("{USAGE}{}", path::USAGE);
+    #[cfg(not(target_os = "linux"))]
+    return USAGE.into();
+}
+
 /// What the kernel says this process occupies.
 fn resident_bytes() -> Result<u64, Fault> {
     let statm = std::fs::read_to_string("/proc/self/statm").map_err(|e| format!("no account of memory: {e}"))?;
@@ -33,7 +42,13 @@ fn resident_bytes() -> Result<u64, Fault> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-async fn measure(name: &str, proxy: Option<SocketAddr>) -> Result<String, Fault> {
+async fn measure(words: &[&str]) -> Result<String, Fault> {
+    #[cfg(target_os = "linux")]
+    if let Some(figures) = path::run(words).await {
+        return figures.map(|f| f.to_string());
+    }
+    let name = words.first().copied().unwrap_or_default();
+    let proxy: Option<SocketAddr> = words.get(1).and_then(|a| a.parse().ok());
     let figures = match (name, proxy) {
         ("hop", None) => hop::run().await?,
         ("memory", None) => memory::run()?,
@@ -42,17 +57,16 @@ async fn measure(name: &str, proxy: Option<SocketAddr>) -> Result<String, Fault>
         ("stalled", None) => download::stalled().await?,
         ("download", Some(proxy)) => download::fast(proxy).await?,
         ("short", Some(proxy)) => download::short(proxy).await?,
-        _ => return Err(USAGE.into()),
+        _ => return Err(usage()),
     };
     Ok(figures.to_string())
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().unwrap_or_default();
-    let proxy = arguments.next().and_then(|a| a.parse().ok());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime.map_err(|e| e.to_string()).and_then(|r| r.block_on(measure(&name, proxy)));
+    let result = runtime.map_err(|e| e.to_string()).and_then(|r| r.block_on(measure(&words)));
     match result {
         Ok(figures) => {
             println!("{figures}");
