@@ -1,4 +1,7 @@
-//! Set-ups and replies that were changed on the way open nothing; nothing panics.
+//! Whole set-ups and replies that were changed on the way open nothing; nothing panics.
+//!
+//! Each runs a hybrid key encapsulation: some hundred a second. What comes after that is in `onion_slots`, `onion_info`,
+//! `onion_cache` and `onion_reply`; only here are encapsulations that were changed, and the parts together.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -4,13 +4,13 @@ use std::fmt;
 
 use sha2::Sha256;
 use wayfare_types::{NodeId, Random, Reason};
-use wayfare_wire::{REPLY_BYTES, REPLY_SLOT, SETUP_BYTES, SETUP_SLOT, SLOTS, SizeClass};
+use wayfare_wire::{REPLY_BYTES, SETUP_BYTES, SLOTS, SizeClass};
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use super::info::{INFO_BYTES, Info, Role};
+use super::OnionPublic;
+use super::info::{Info, Role};
 use super::schedule::{ENC_BYTES, Exports, Rng, encapsulate, hop_keys, transcript};
-use super::{OnionPublic, ladder};
-use crate::cipher::TAG;
+use super::slots::{self, Slot};
 use crate::{ClientPath, HopKeys, Suite};
 
 /// A hop as the client knows it from its descriptor.
@@ -77,26 +77,18 @@ impl ClientSetup {
             pending.push(PendingHop { exports, enc, ephemeral, transcript: Sha256::default() });
         }
 
-        // What the exit decrypts to: its info, random slots, and what the hops append.
-        let filler = ladder::filler(pending.iter().map(|h| &h.exports.setup), INFO_BYTES, SETUP_SLOT);
-        let mut plain = vec![0; INFO_BYTES + SETUP_BYTES];
-        let free = plain.len() - filler.len();
-        rng.fill(&mut plain[INFO_BYTES..free]);
-        plain[free..].copy_from_slice(&filler);
-
-        let mut message = Box::new([0; SETUP_BYTES]);
-        for (i, hop) in pending.iter_mut().enumerate().rev() {
+        let mut sealed = Vec::with_capacity(pending.len());
+        for (i, hop) in pending.iter().enumerate() {
             let role = hops.get(i + 1).map_or(Role::Exit, |next| Role::Relay { next: next.node });
             let client_ephemeral = PublicKey::from(&hop.ephemeral).to_bytes();
-            plain[..INFO_BYTES].copy_from_slice(&Info { suite, class, role, client_ephemeral, minute }.to_bytes());
-            let tag = ladder::seal(&hop.exports.setup, &hop.enc, &mut plain);
-            debug_assert!(plain[SETUP_BYTES - ENC_BYTES - TAG..].iter().all(|&b| b == 0), "the slot the hop appends");
-            message[..ENC_BYTES].copy_from_slice(&hop.enc);
-            message[ENC_BYTES..ENC_BYTES + TAG].copy_from_slice(&tag);
-            message[ENC_BYTES + TAG..].copy_from_slice(&plain[..SETUP_BYTES - ENC_BYTES - TAG]);
-            hop.transcript = transcript(&message[..]);
-            plain[INFO_BYTES..].copy_from_slice(&message[..]);
+            let info = Info { suite, class, role, client_ephemeral, minute }.to_bytes();
+            sealed.push(Slot { enc: &hop.enc, key: &hop.exports.setup, info });
         }
+        let mut messages = slots::seal_setup(&sealed, rng);
+        for (hop, message) in pending.iter_mut().zip(&messages) {
+            hop.transcript = transcript(&message[..]);
+        }
+        let message = messages.swap_remove(0);
         Ok((Self { hops: pending, suite, class, start: rng.next_u64() }, message))
     }
 
@@ -111,25 +103,15 @@ impl ClientSetup {
 
     fn open_reply(&self, reply: &mut [u8; REPLY_BYTES]) -> Option<Vec<HopKeys>> {
         let reply_keys: Vec<&[u8; 32]> = self.hops.iter().map(|h| &h.exports.reply).collect();
-        let dropped = ladder::dropped(&reply_keys, REPLY_SLOT - TAG, REPLY_SLOT);
-        let mut keys = Vec::with_capacity(self.hops.len());
-        for (i, hop) in self.hops.iter().enumerate() {
-            let (tag, plain) = reply.split_first_chunk_mut::<TAG>()?;
-            if !ladder::open(&hop.exports.reply, &[], tag, plain) {
-                return None;
-            }
-            let hop_ephemeral = *plain.first_chunk::<32>()?;
+        let hop_ephemerals = slots::open_reply(&reply_keys, reply)?;
+        let agree = |(hop, hop_ephemeral): (&PendingHop, [u8; 32])| {
             let shared = hop.ephemeral.diffie_hellman(&PublicKey::from(hop_ephemeral));
             if !shared.was_contributory() {
                 return None;
             }
             let transcript = hop.transcript.clone();
-            keys.push(hop_keys(&hop.exports, shared.as_bytes(), self.suite, self.class, transcript, &hop_ephemeral));
-            if let Some(dropped) = dropped.get(i) {
-                reply.copy_within(REPLY_SLOT.., 0);
-                reply[REPLY_BYTES - REPLY_SLOT..].copy_from_slice(dropped);
-            }
-        }
-        Some(keys)
+            Some(hop_keys(&hop.exports, shared.as_bytes(), self.suite, self.class, transcript, &hop_ephemeral))
+        };
+        self.hops.iter().zip(hop_ephemerals).map(agree).collect()
     }
 }

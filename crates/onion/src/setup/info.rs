@@ -7,7 +7,7 @@ use wayfare_wire::SizeClass;
 use super::VERSION;
 use crate::Suite;
 
-pub(super) const INFO_BYTES: usize = 112;
+pub const INFO_BYTES: usize = 112;
 const USED: usize = 72;
 /// How far a set-up's minute may be from the hop's own clock.
 pub const MINUTES: u32 = 3;
@@ -24,17 +24,18 @@ pub enum Role {
     Exit,
 }
 
+/// An info, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Info {
-    pub(super) suite: Suite,
-    pub(super) class: SizeClass,
-    pub(super) role: Role,
-    pub(super) client_ephemeral: [u8; 32],
-    pub(super) minute: u32,
+pub struct Info {
+    pub suite: Suite,
+    pub class: SizeClass,
+    pub role: Role,
+    pub client_ephemeral: [u8; 32],
+    pub minute: u32,
 }
 
 impl Info {
-    pub(super) fn to_bytes(self) -> [u8; INFO_BYTES] {
+    pub fn to_bytes(self) -> [u8; INFO_BYTES] {
         let (role, next) = match self.role {
             Role::Relay { next } => (RELAY, next.0),
             Role::Exit => (EXIT, [0; 32]),
@@ -48,7 +49,7 @@ impl Info {
     }
 
     /// The info in these bytes; they are authentic, but their author may be anyone.
-    pub(super) fn parse(bytes: &[u8; INFO_BYTES]) -> Result<Self, Reason> {
+    pub fn parse(bytes: &[u8; INFO_BYTES]) -> Result<Self, Reason> {
         let [version, suite, class, role, rest @ ..] = *bytes;
         if version != VERSION {
             return Err(Reason::SetupVersion);
@@ -68,6 +69,14 @@ impl Info {
             return Err(Reason::SetupMalformed);
         }
         Ok(Self { suite, class, role, client_ephemeral, minute: u32::from_be_bytes(minute) })
+    }
+
+    /// Refuses a minute that is too far from ours, or before what this node remembers set-ups from.
+    pub fn check_minute(&self, now_minute: u32, oldest_minute: u32) -> Result<(), Reason> {
+        if self.minute.abs_diff(now_minute) > MINUTES || self.minute < oldest_minute {
+            return Err(Reason::SetupStale);
+        }
+        Ok(())
     }
 }
 

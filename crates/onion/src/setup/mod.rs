@@ -21,12 +21,22 @@ mod ladder;
 mod relay;
 mod replay_cache;
 mod schedule;
+mod slots;
 
 pub use client::{ClientSetup, HopSpec, SetupError};
 pub use info::{MINUTES, Role};
 pub use keys::{OnionPublic, OnionSecret};
 pub use relay::{OpenedSetup, ReplyKey, open_setup};
 pub use replay_cache::ReplayCache;
+
+/// What set-ups and replies meet besides key agreement, which costs a thousand times as much: for `crates/fuzz` alone.
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod parts {
+    pub use super::info::{INFO_BYTES, Info};
+    pub use super::schedule::ENC_BYTES;
+    pub use super::slots::{Slot, open_reply, open_setup, seal_reply, seal_setup};
+}
 
 /// The version of packets and set-up described here.
 pub const VERSION: u8 = 1;

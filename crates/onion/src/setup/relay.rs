@@ -3,14 +3,13 @@
 use std::fmt;
 
 use wayfare_types::{Random, Reason};
-use wayfare_wire::{REPLY_BYTES, REPLY_SLOT, SETUP_BYTES, SETUP_SLOT, SizeClass};
+use wayfare_wire::{REPLY_BYTES, REPLY_SLOT, SETUP_BYTES, SizeClass};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::info::{INFO_BYTES, Info, MINUTES, Role};
-use super::schedule::{ENC_BYTES, Exports, Rng, decapsulate, hop_keys, transcript};
-use super::{OnionSecret, VERSION, ladder};
-use crate::cipher::TAG;
+use super::info::{Info, Role};
+use super::schedule::{ENC_BYTES, Rng, decapsulate, hop_keys, transcript};
+use super::{OnionSecret, VERSION, slots};
 use crate::{HopKeys, Suite};
 
 /// A set-up as its hop reads it.
@@ -48,12 +47,15 @@ pub fn open_setup(
     oldest_minute: u32,
     rng: &mut dyn Random,
 ) -> Result<OpenedSetup, Reason> {
-    let (exports, plain) = secrets.iter().find_map(|s| open_slot(s, message)).ok_or(Reason::SetupSealed)?;
-    let (info, next) = plain.split_first_chunk::<INFO_BYTES>().ok_or(Reason::SetupMalformed)?;
-    let Info { suite, class, role, client_ephemeral, minute } = Info::parse(info)?;
-    if minute.abs_diff(now_minute) > MINUTES || minute < oldest_minute {
-        return Err(Reason::SetupStale);
-    }
+    let open = |secret: &&OnionSecret| {
+        let exports = decapsulate(secret, &message[..ENC_BYTES])?;
+        let (info, next_message) = slots::open_setup(&exports.setup, message)?;
+        Some((exports, info, next_message))
+    };
+    let (exports, info, next_message) = secrets.iter().find_map(open).ok_or(Reason::SetupSealed)?;
+    let info = Info::parse(&info)?;
+    info.check_minute(now_minute, oldest_minute)?;
+    let Info { suite, class, role, client_ephemeral, minute } = info;
     let secret = StaticSecret::random_from_rng(&mut Rng(rng));
     let ephemeral = PublicKey::from(&secret).to_bytes();
     let shared = secret.diffie_hellman(&PublicKey::from(client_ephemeral));
@@ -70,18 +72,8 @@ pub fn open_setup(
         replay_tag: exports.replay,
         keys,
         reply: ReplyKey { key: exports.reply, ephemeral },
-        next_message: Box::<[u8]>::from(next).try_into().map_err(|_| Reason::SetupMalformed)?,
+        next_message,
     })
-}
-
-fn open_slot(secret: &OnionSecret, message: &[u8; SETUP_BYTES]) -> Option<(Exports, Vec<u8>)> {
-    let (enc, rest) = message.split_at(ENC_BYTES);
-    let (tag, sealed) = rest.split_first_chunk::<TAG>()?;
-    let exports = decapsulate(secret, enc)?;
-    let mut plain = Vec::with_capacity(sealed.len() + SETUP_SLOT);
-    plain.extend_from_slice(sealed);
-    plain.resize(sealed.len() + SETUP_SLOT, 0);
-    ladder::open(&exports.setup, enc, tag, &mut plain).then_some((exports, plain))
 }
 
 /// What seals a hop's part of the reply. It is used up by that: its nonce is fixed.
@@ -94,21 +86,13 @@ pub struct ReplyKey {
 impl ReplyKey {
     /// Exit: begins the reply.
     pub fn origin(self) -> [u8; REPLY_BYTES] {
-        self.seal(&[0; REPLY_BYTES - REPLY_SLOT])
+        slots::seal_reply(&self.key, &self.ephemeral, &[0; REPLY_BYTES - REPLY_SLOT])
     }
 
     /// Relay: puts this hop's slot in front of a reply on its way back.
     pub fn wrap(self, reply: &mut [u8; REPLY_BYTES]) {
-        *reply = self.seal(&reply[..REPLY_BYTES - REPLY_SLOT]);
-    }
-
-    fn seal(&self, slots: &[u8]) -> [u8; REPLY_BYTES] {
-        let mut out = [0; REPLY_BYTES];
-        let (tag, rest) = out.split_at_mut(TAG);
-        rest[..32].copy_from_slice(&self.ephemeral);
-        rest[32..].copy_from_slice(slots);
-        tag.copy_from_slice(&ladder::seal(&self.key, &[], rest));
-        out
+        let slots = reply.first_chunk().expect("a reply has more than one slot");
+        *reply = slots::seal_reply(&self.key, &self.ephemeral, slots);
     }
 }
 
@@ -116,7 +100,7 @@ impl ReplyKey {
 mod tests {
     use super::*;
     use crate::setup::schedule::encapsulate;
-    use wayfare_wire::SETUP_BYTES;
+    use crate::setup::slots::Slot;
 
     struct Counting(u8);
 
@@ -130,20 +114,11 @@ mod tests {
     }
 
     /// A set-up for one hop, whose client shows this ephemeral key.
-    fn message(secret: &OnionSecret, client_ephemeral: [u8; 32]) -> [u8; SETUP_BYTES] {
+    fn message(secret: &OnionSecret, client_ephemeral: [u8; 32]) -> Box<[u8; SETUP_BYTES]> {
         let (enc, exports) = encapsulate(&secret.public(), &mut Counting(1)).unwrap();
         let info = Info { suite: Suite::Aes128Gcm, class: SizeClass::M, role: Role::Exit, client_ephemeral, minute: 9 };
-        let mut plain = vec![0; SETUP_BYTES - ENC_BYTES - TAG];
-        plain[..INFO_BYTES].copy_from_slice(&info.to_bytes());
-        // What the hop appends decrypts to its keystream; it is authenticated, so it is computed as the hop will.
-        let mut whole = plain.clone();
-        whole.extend_from_slice(&ladder::filler([&exports.setup].into_iter(), INFO_BYTES, SETUP_SLOT));
-        let tag = ladder::seal(&exports.setup, &enc, &mut whole);
-        let mut message = [0; SETUP_BYTES];
-        message[..ENC_BYTES].copy_from_slice(&enc);
-        message[ENC_BYTES..ENC_BYTES + TAG].copy_from_slice(&tag);
-        message[ENC_BYTES + TAG..].copy_from_slice(&whole[..SETUP_BYTES - ENC_BYTES - TAG]);
-        message
+        let slot = Slot { enc: &enc, key: &exports.setup, info: info.to_bytes() };
+        slots::seal_setup(&[slot], &mut Counting(3)).remove(0)
     }
 
     /// Points of small order (RFC 7748, section 6.1) give a secret that everyone knows.

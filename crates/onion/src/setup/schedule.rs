@@ -14,7 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::{OnionPublic, OnionSecret, VERSION};
 use crate::{DirectionKeys, HopKeys, Suite};
 
-pub(super) const ENC_BYTES: usize = 1120;
+pub const ENC_BYTES: usize = 1120;
 /// HPKE's info: what the encapsulation is for, apart from anything else sealed to the same key.
 const PURPOSE: &[u8] = b"wayfare set-up";
 
