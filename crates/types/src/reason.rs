@@ -122,6 +122,8 @@ reasons! {
     WebRefused = "web_refused",
     /// Headers, settings or padding of HTTP/3 larger than allowed.
     WebOversized = "web_oversized",
+    /// It waited too long for the next link.
+    QueueDelay = "queue_delay",
 }
 
 /// How often each reason occurred since the node started.
