@@ -8,6 +8,8 @@ export interface Peer {
   title: string;
   /** Run at every MTU, and for uploads too. */
   everywhere?: boolean;
+  /** How long it may take until a byte comes over it, when that is long. */
+  ready_ms?: number;
   /** Gets it, once; resolves with its version. Rejects with a sentence where it cannot be had. */
   bring(): Promise<string>;
   /** Starts its processes; resolves once they are there. `folder` is empty, and goes afterwards. */

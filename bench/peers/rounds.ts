@@ -42,7 +42,7 @@ async function startAll(
     try {
       await step(`Starting ${peer.name} at MTU ${space.mtu}`, async () => {
         const started = await peer.start(space, home);
-        await answering(space, started, peer.name);
+        await answering(space, started, peer.name, peer.ready_ms);
         running.set(peer.name, started);
       });
     } catch (error) {

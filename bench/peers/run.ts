@@ -15,8 +15,11 @@ import type { Peer } from './peer.js';
 import { rounds } from './rounds.js';
 import { shadowsocks } from './shadowsocks.js';
 import { obstacle, sweep } from './space.js';
+import { ssh } from './ssh.js';
+import { tor } from './tor.js';
+import { yggdrasil } from './yggdrasil.js';
 
-const PEERS: Peer[] = [ours, direct, shadowsocks];
+const PEERS: Peer[] = [ours, direct, shadowsocks, ssh, yggdrasil, tor];
 const MTUS = [1_500, 9_000, 16_384, 65_535];
 
 const HELP = `usage: npm run bench:peers -- [--only PEER]... [--mtu N]... [--rounds N] [--seconds N] [--check] [--json]
