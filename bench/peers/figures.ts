@@ -54,10 +54,13 @@ export function rowsOf({ mtu, peers, fairness, datagrams }: At): Row[] {
   }
   // What is spent is told apart from how fast it goes: it hardly moves with what else the machine does.
   rows.push(...against(`cpu_${mtu}`, 'ns/B', (s) => s.downloads.map(chain_ns).filter((ns) => ns > 0)));
-  const roles = Object.keys(ours.downloads[0]?.cpu_ns_per_byte ?? {});
-  for (const role of roles) {
-    const spent = median(ours.downloads.map((t) => t.cpu_ns_per_byte[role] ?? 0));
-    rows.push({ name: `cpu_${mtu}_at_${role}`, unit: 'ns/B', ours: spent });
+  // Whose hosts have the same part in it.
+  const likeOurs = others.shadowsocks;
+  for (const role of Object.keys(ours.downloads[0]?.cpu_ns_per_byte ?? {})) {
+    const spent = ({ downloads }: Shown) => downloads.map((t) => t.cpu_ns_per_byte[role] ?? 0);
+    const name = `cpu_${mtu}_at_${role}`;
+    if (likeOurs === undefined) rows.push({ name, unit: 'ns/B', ours: median(spent(ours)) });
+    else rows.push(compared(`${name}_shadowsocks`, 'ns/B', spent(ours), spent(likeOurs)));
   }
   return rows;
 }

@@ -12,6 +12,8 @@ export interface Transfer {
   flows_bytes: number[];
   /** Nanoseconds of CPU per byte, by host. */
   cpu_ns_per_byte: Record<string, number>;
+  /** What the client of the load spends, which is no part of the path. */
+  load_ns_per_byte: number;
 }
 
 export interface Datagrams {
@@ -73,7 +75,7 @@ export async function transfer(
   flows = 1,
 ): Promise<Transfer> {
   const before = cpu_ns(running.processes);
-  const figures = await load<{ gbit_per_s: number; flows_bytes: number[]; bytes: number }>(
+  const figures = await load<{ gbit_per_s: number; flows_bytes: number[]; bytes: number; cpu_ns: number }>(
     space,
     running,
     kind,
@@ -84,7 +86,8 @@ export async function transfer(
   const cpu_ns_per_byte = Object.fromEntries(
     [...after].map(([role, now]) => [role, (now - (before.get(role) ?? 0)) / figures.bytes]),
   );
-  return { gbit_per_s: figures.gbit_per_s, flows_bytes: figures.flows_bytes, cpu_ns_per_byte };
+  const { gbit_per_s, flows_bytes } = figures;
+  return { gbit_per_s, flows_bytes, cpu_ns_per_byte, load_ns_per_byte: figures.cpu_ns / figures.bytes };
 }
 
 export async function firstByte_us(space: Space, running: Running, times: number): Promise<number[]> {

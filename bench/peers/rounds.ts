@@ -22,8 +22,8 @@ export interface Rounds {
 /** Connections per round, of which the median counts. */
 const FIRST_BYTES = 25;
 const FLOWS = 50;
-/** Datagrams offered per second; what arrives of the most that is hardly lost is the figure. */
-const RATES = [5_000, 10_000, 20_000, 40_000, 80_000, 160_000];
+/** Datagrams offered per second: from this, so much more each time, until more than that share is lost. */
+const OFFERED = { first: 5_000, factor: Math.SQRT2, last: 500_000, loss: 0.05 };
 
 type Note = (text: string) => void;
 
@@ -85,7 +85,11 @@ async function measure(
     note(`${FLOWS} downloads at once`);
     at.fairness = await transfer(space, ours, 'download', 2 * asked.seconds, FLOWS);
     note('datagrams');
-    for (const rate of RATES) at.datagrams.push(await datagrams(space, ours, asked.seconds, rate));
+    for (let rate = OFFERED.first; rate <= OFFERED.last; rate *= OFFERED.factor) {
+      const shown = await datagrams(space, ours, asked.seconds, rate);
+      at.datagrams.push(shown);
+      if (shown.loss > OFFERED.loss) break;
+    }
   });
   return at;
 }

@@ -3,7 +3,7 @@
  * it decrypted to a local client of the next link, as a chain of shadowsocks servers is set up. The SOCKS5 proxy is the
  * last of these clients, so that the program's own request chooses the destination.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { capture, which } from '../../scripts/setup/exec.mjs';
 import { install, peersFolder } from './install.js';
 import { type Peer, Processes } from './peer.js';
@@ -22,13 +22,15 @@ const program = (name: string) => `${folder}/bin/${name}`;
 async function build(): Promise<void> {
   if (which('cargo') === null) throw new Error('cargo is not on PATH: install Rust with https://rustup.rs');
   const args = ['install', 'shadowsocks-rust', '--version', VERSION, '--locked', '--root', folder];
-  args.push('--no-default-features', '--features', FEATURES, '--target-dir', peersFolder('build'));
+  const rubble = peersFolder('build');
+  args.push('--no-default-features', '--features', FEATURES, '--target-dir', rubble);
   await install(`shadowsocks-rust ${VERSION}`, {
     command: 'cargo',
     args,
     env: { CARGO_TERM_COLOR: 'never' },
     part: (line) => /^\s*Compiling (\S+)/.exec(line)?.[1],
   });
+  rmSync(rubble, { recursive: true, force: true });
 }
 
 export const shadowsocks: Peer = {

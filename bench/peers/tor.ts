@@ -61,7 +61,7 @@ function ended(command: string, args: readonly string[], input = ''): string {
 }
 
 /** Makes the authority's keys; the line by which all others know it. */
-function authority(data: string): string {
+function authority(data: string, nothing: string): string {
   const keys = join(data, 'keys');
   mkdirSync(keys, { mode: 0o700 });
   const files = ['-i', 'authority_identity_key', '-s', 'authority_signing_key', '-c', 'authority_certificate'];
@@ -72,7 +72,7 @@ function authority(data: string): string {
   const identity = /^fingerprint ([0-9A-F]{40})$/m.exec(certificate)?.[1];
   const listed = ended(find('tor') ?? 'tor', [
     ...['--list-fingerprint', '--DataDirectory', data, '--ORPort', '1', '--Nickname', AUTHORITY, '--quiet'],
-    ...['-f', '/dev/null', '--DirAuthority', `x 127.0.0.1:1 ${'F'.repeat(40)}`],
+    ...['-f', nothing, '--defaults-torrc', nothing, '--DirAuthority', `x 127.0.0.1:1 ${'F'.repeat(40)}`],
   ]);
   const fingerprint = /([0-9A-F]{4}(?: [0-9A-F]{4}){9})/.exec(listed)?.[1]?.replaceAll(' ', '');
   if (identity === undefined || fingerprint === undefined) throw new Error(`tor made no authority: ${listed}`);
@@ -94,13 +94,16 @@ export const tor: Peer = {
     const data = (host: Host) => join(folder, host);
     const hosts = ['hop1', 'hop2', 'hop3', 'client'] as const;
     for (const host of hosts) mkdirSync(data(host), { mode: 0o700 });
-    const known = authority(data(AUTHORITY));
+    // Instead of the system's own configuration.
+    const nothing = join(folder, 'nothing');
+    writeFileSync(nothing, '');
+    const known = authority(data(AUTHORITY), nothing);
     for (const host of hosts) {
       const own = host === 'client' ? `SocksPort ${SOCKS}\nClientRejectInternalAddresses 0\n` : relay(host);
       const voting = host === AUTHORITY ? VOTING : '';
       const file = join(folder, `${host}.torrc`);
       writeFileSync(file, `DataDirectory ${data(host)}\n${COMMON}${known}${own}${voting}`);
-      processes.start(host, find('tor') ?? 'tor', '-f', file, '--defaults-torrc', '/dev/null');
+      processes.start(host, find('tor') ?? 'tor', '-f', file, '--defaults-torrc', nothing);
     }
     return { proxy: SOCKS, processes: processes.list };
   },
