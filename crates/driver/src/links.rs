@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
-use wayfare_engine::Output;
+use wayfare_engine::{Output, plain_packets};
 use wayfare_link::{Begin, LinkStart, Up};
 use wayfare_quic::{
     ConnectionError, ConnectionHandle, Dir, Instant, QuicEvent, Side, StreamId, WEB_ALPN, link_transport, tls,
@@ -427,6 +427,15 @@ impl World {
                     self.attached_send_control(now, link, &data);
                 }
                 Output::Packet { link, data } => self.send_datagram(link, data),
+                Output::Packets { link, data, stride } => {
+                    for packet in plain_packets(data, stride) {
+                        if self.attached.contains_key(&link) {
+                            self.attached_send_packet(link, packet);
+                        } else {
+                            self.send_datagram(link, packet);
+                        }
+                    }
+                }
                 Output::Control { link, data } => self.send_control(now, link, data.into()),
                 Output::RememberSetup(record) => self.remember(now, &record),
                 Output::CloseLink { link, reason } => self.link_close(now, link, reason),

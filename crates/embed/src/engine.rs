@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use wayfare_engine::{Engine, FlowRead, FlowWrite, Instant, Output, Reason};
+use wayfare_engine::{Engine, FlowRead, FlowWrite, Instant, Output, Reason, plain_packets};
 use wayfare_quic::tls::Identity;
 use zeroize::Zeroizing;
 
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub links: BTreeMap<u32, Link>,
     /// What links say before the engine knows them.
     pub own_outputs: VecDeque<(u32, Vec<u8>)>,
+    /// Packets of a batch that are still to become records.
+    batch: VecDeque<(u32, Bytes)>,
     /// A record that did not fit in the last buffer.
     held: Option<(u8, u32, Bytes)>,
     pub events: VecDeque<Event>,
@@ -61,18 +63,26 @@ impl State {
             return Some(held);
         }
         loop {
-            let (kind, link, data) = match self.own_outputs.pop_front() {
-                Some((link, bytes)) => (OUTPUT_CONTROL, link, bytes.into()),
-                None => match self.engine.poll_output(self.now)? {
-                    Output::Packet { link, data } => (OUTPUT_PACKET, link, data),
-                    Output::Control { link, data } => (OUTPUT_CONTROL, link, data.into()),
-                    Output::CloseLink { link, reason } => {
-                        self.refuse(self.now, link, reason);
-                        continue;
-                    }
-                    // Kept in the engine's memory alone: after a start with kept keys it refuses what it cannot know.
-                    Output::RememberSetup(_) => continue,
-                },
+            let polled = if let Some((link, packet)) = self.batch.pop_front() {
+                Output::Packet { link, data: packet }
+            } else if let Some((link, bytes)) = self.own_outputs.pop_front() {
+                Output::Control { link, data: bytes }
+            } else {
+                self.engine.poll_output(self.now)?
+            };
+            let (kind, link, data) = match polled {
+                Output::Packet { link, data } => (OUTPUT_PACKET, link, data),
+                Output::Packets { link, data, stride } => {
+                    self.batch.extend(plain_packets(data, stride).map(|packet| (link, packet)));
+                    continue;
+                }
+                Output::Control { link, data } => (OUTPUT_CONTROL, link, data.into()),
+                Output::CloseLink { link, reason } => {
+                    self.refuse(self.now, link, reason);
+                    continue;
+                }
+                // Kept in the engine's memory alone: after a start with kept keys it refuses what it cannot know.
+                Output::RememberSetup(_) => continue,
             };
             if self.has_link(link) {
                 return Some((kind, link, data));
@@ -116,6 +126,7 @@ impl EmbeddedEngine {
             now,
             links: BTreeMap::new(),
             own_outputs: VecDeque::new(),
+            batch: VecDeque::new(),
             held: None,
             events: VecDeque::new(),
             asked: BTreeSet::new(),

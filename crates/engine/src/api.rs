@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wayfare_relay::LinkId;
 use wayfare_types::{NodeId, Reason};
 use wayfare_wire::datagram::UdpAddress;
+use wayfare_wire::{HEADER, fast::FAST_HEADER};
 
 /// A circuit that begins, passes or ends here. Never used twice.
 pub type CircuitId = u32;
@@ -57,12 +58,24 @@ pub struct EngineConfig {
 pub enum Output {
     /// Send on the link, as a datagram.
     Packet { link: LinkId, data: Bytes },
+    /// Send on the link: packets behind one another, `stride` bytes each. The first [`FREE`] bytes of each are free, the plain
+    /// header and the body follow, so that a fast header ([`FAST_HEADER`] bytes) can be written over both in place.
+    Packets { link: LinkId, data: BytesMut, stride: usize },
     /// Send on the link's control stream.
     Control { link: LinkId, data: Vec<u8> },
     /// Append to the file of set-ups seen, before anything that follows goes out.
     RememberSetup([u8; 20]),
     /// The neighbour broke the rules: close the link.
     CloseLink { link: LinkId, reason: Reason },
+}
+
+/// Bytes by which a fast header is longer than a plain one.
+pub const FREE: usize = FAST_HEADER - HEADER;
+
+/// The packets of [`Output::Packets`] as datagrams for links that are not fast, without a copy.
+pub fn plain_packets(data: BytesMut, stride: usize) -> impl Iterator<Item = Bytes> {
+    let data = data.freeze();
+    (0..data.len() / stride).map(move |i| data.slice(i * stride + FREE..(i + 1) * stride))
 }
 
 /// What the host's policy should know.

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
 use wayfare_types::{NodeId, Reason};
-use wayfare_wire::{Control, HEADER, Header, Part, REPLY_BYTES, SizeClass, TAGS, get_payload, put_payload};
+use wayfare_wire::{Control, REPLY_BYTES, SizeClass};
 
 use crate::api::{CircuitId, CircuitInfo, Event};
 use crate::engine::Engine;
@@ -194,88 +193,4 @@ impl Engine {
             }
         }
     }
-
-    /// Sends one inner datagram away on a circuit of this client's.
-    pub(crate) fn client_send(&mut self, id: CircuitId, inner: &[u8]) {
-        let Some(Circuit::Client(c)) = self.circuits.get_mut(&id) else {
-            return self.counters.count(Reason::CircuitUnknown);
-        };
-        let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
-        let header = Header { part: Part::Whole, cid: c.forward_cid, counter: 0 };
-        let mut packet = Self::new_packet(header, c.class.body_bytes());
-        let sealed = put_payload(&mut packet[HEADER + TAGS..], inner)
-            .and_then(|()| path.wrap(&mut packet[HEADER..], &mut *self.random));
-        match sealed {
-            Ok(counter) => Header { counter, ..header }.emit(&mut packet),
-            Err(reason) => return self.counters.count(reason),
-        }
-        c.info.packets_forward += 1;
-        c.info.bytes_forward += packet.len() as u64;
-        self.stats.client_packets_forward += 1;
-        self.stats.client_bytes_forward += packet.len() as u64;
-        if path.worn() && !c.worn_told {
-            c.worn_told = true;
-            self.events.push_back(Event::CircuitWorn(id));
-        }
-        let link = c.link;
-        self.send_packet(link, packet);
-    }
-
-    /// Sends one inner datagram back to the client of a circuit that ends here.
-    pub(crate) fn exit_send(&mut self, id: CircuitId, inner: &[u8]) {
-        let Some(Circuit::Exit(c)) = self.circuits.get_mut(&id) else {
-            return self.counters.count(Reason::CircuitUnknown);
-        };
-        let header = Header { part: Part::Whole, cid: c.prev.cid, counter: 0 };
-        let mut packet = Self::new_packet(header, c.class.body_bytes());
-        let sealed =
-            put_payload(&mut packet[HEADER + TAGS..], inner).and_then(|()| c.backward.origin(&mut packet[HEADER..]));
-        match sealed {
-            Ok(counter) => Header { counter, ..header }.emit(&mut packet),
-            Err(reason) => return self.counters.count(reason),
-        }
-        self.stats.exit_packets_backward += 1;
-        self.stats.exit_bytes_backward += packet.len() as u64;
-        let link = c.prev.link;
-        self.send_packet(link, packet);
-    }
-
-    /// A packet of ours came back: open all layers and hand its inner datagram to the inner connections.
-    pub(crate) fn client_packet(&mut self, now: Instant, id: CircuitId, counter: u64, mut packet: BytesMut) {
-        let Some(Circuit::Client(c)) = self.circuits.get_mut(&id) else {
-            return self.counters.count(Reason::CircuitUnknown);
-        };
-        let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
-        if let Err(failed) = path.open(counter, &mut packet[HEADER..]) {
-            return self.counters.count(failed.reason);
-        }
-        c.heard_at = now;
-        c.info.packets_backward += 1;
-        c.info.bytes_backward += packet.len() as u64;
-        self.stats.client_packets_backward += 1;
-        self.stats.client_bytes_backward += packet.len() as u64;
-        let exit = c.exit;
-        match inner_datagram(packet) {
-            Ok(inner) => self.inner_arrived_client(now, exit, inner),
-            Err(reason) => self.counters.count(reason),
-        }
-    }
-
-    /// A client's packet has reached its exit.
-    pub(crate) fn exit_packet(&mut self, now: Instant, id: CircuitId, packet: BytesMut) {
-        self.stats.exit_packets_forward += 1;
-        self.stats.exit_bytes_forward += packet.len() as u64;
-        match inner_datagram(packet) {
-            Ok(inner) => self.inner_arrived_exit(now, id, inner),
-            Err(reason) => self.counters.count(reason),
-        }
-    }
-}
-
-/// Cuts the inner datagram out of an opened packet, without a copy.
-fn inner_datagram(mut packet: BytesMut) -> Result<BytesMut, Reason> {
-    let bytes = get_payload(&packet[HEADER + TAGS..])?.len();
-    let mut inner = packet.split_off(HEADER + TAGS + 2);
-    inner.truncate(bytes);
-    Ok(inner)
 }

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use wayfare_onion::setup::MINUTES;
 use wayfare_onion::{OnionSecret, ReplayCache};
 use wayfare_quic::{Instant, tls::Identity};
 use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
-use wayfare_wire::{Control, ControlDecoder, HEADER, Header, halves::split};
+use wayfare_wire::{Control, ControlDecoder, HEADER, halves::split};
 
-use crate::api::{CircuitId, EngineConfig, Event, Output, Stats};
+use crate::api::{CircuitId, EngineConfig, Event, FREE, Output, Stats};
 use crate::circuits::Circuit;
 use crate::ids::IdMap;
 use crate::inner::Inner;
+use crate::packets::Room;
 
 /// How often housekeeping looks at deadlines while anything has one.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,6 +33,13 @@ pub(crate) struct Link {
     budget_at: Instant,
 }
 
+impl Link {
+    /// Whether packets of this stride go out as they are.
+    pub fn carries(&self, stride: usize) -> bool {
+        stride - FREE <= self.max_datagram
+    }
+}
+
 /// See the crate's first paragraph.
 pub struct Engine {
     pub(crate) config: EngineConfig,
@@ -46,6 +54,7 @@ pub struct Engine {
     pub(crate) secrets: Vec<OnionSecret>,
     pub(crate) replays: ReplayCache,
     pub(crate) outputs: VecDeque<Output>,
+    pub(crate) room: Room,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
     pub(crate) stats: Stats,
@@ -83,6 +92,7 @@ impl Engine {
             secrets: Vec::new(),
             replays: ReplayCache::new(0, REPLAYS_MAX),
             outputs: VecDeque::new(),
+            room: Room::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
             stats: Stats::default(),
@@ -222,9 +232,13 @@ impl Engine {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
+                packet.advance(HEADER);
                 self.exit_packet(now, circuit, packet);
             }
-            Ok(Arrival::Client { circuit, counter }) => self.client_packet(now, circuit, counter, packet),
+            Ok(Arrival::Client { circuit, counter }) => {
+                packet.advance(HEADER);
+                self.client_packet(now, circuit, counter, packet);
+            }
             Ok(Arrival::Half) => {}
             Err(reason) => self.counters.count(reason),
         }
@@ -253,13 +267,6 @@ impl Engine {
         let mut data = Vec::new();
         frame.encode(&mut data);
         self.outputs.push_back(Output::Control { link, data });
-    }
-
-    /// Room for a packet of this body, its header written.
-    pub(crate) fn new_packet(header: Header, body_bytes: usize) -> BytesMut {
-        let mut packet = BytesMut::zeroed(HEADER + body_bytes);
-        header.emit(&mut packet);
-        packet
     }
 
     pub(crate) fn next_circuit_id(&mut self) -> CircuitId {

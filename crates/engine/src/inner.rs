@@ -191,11 +191,10 @@ impl Engine {
                     self.counters.count(Reason::CircuitUnknown);
                     continue;
                 };
-                for inner in buf.chunks(transmit.segment_size.unwrap_or(transmit.size).max(1)) {
-                    match side {
-                        Side::Client => self.client_send(circuit, inner),
-                        Side::Exit => self.exit_send(circuit, inner),
-                    }
+                let segment = transmit.segment_size.unwrap_or(transmit.size);
+                match side {
+                    Side::Client => self.client_send(circuit, &buf, segment),
+                    Side::Exit => self.exit_send(circuit, &buf, segment),
                 }
             }
         }

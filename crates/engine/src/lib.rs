@@ -15,13 +15,14 @@ mod engine;
 mod flows;
 mod ids;
 mod inner;
+mod packets;
 mod setup;
 mod udp;
 mod window;
 
 pub use api::{
-    CircuitId, CircuitInfo, ConnectionId, EngineConfig, Event, FlowId, FlowRead, FlowWrite, Limits, Output, Roles,
-    Stats, UdpId,
+    CircuitId, CircuitInfo, ConnectionId, EngineConfig, Event, FREE, FlowId, FlowRead, FlowWrite, Limits, Output,
+    Roles, Stats, UdpId, plain_packets,
 };
 pub use engine::Engine;
 pub use wayfare_onion::{HopSpec, OnionPublic, OnionSecret, Suite};

@@ -174,6 +174,11 @@ impl Network {
         while let Some(output) = self.nodes[node].poll_output(self.now) {
             match output {
                 Output::Packet { link, data } => self.send(node, link as usize, Cargo::Packet(data.to_vec())),
+                Output::Packets { link, data, stride } => {
+                    for packet in plain_packets(data, stride) {
+                        self.send(node, link as usize, Cargo::Packet(packet.to_vec()));
+                    }
+                }
                 Output::Control { link, data } => self.send(node, link as usize, Cargo::Control(data)),
                 Output::RememberSetup(record) => self.remembered[node].push(record),
                 Output::CloseLink { reason, .. } => self.closed.push((node, reason)),
