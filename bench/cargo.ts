@@ -49,7 +49,6 @@ async function build(target: string, ...args: readonly string[]): Promise<string
 }
 
 export const measurements = () => build('wayfare-bench', 'build', '--release', '--bin', 'wayfare-bench');
-export const packetBench = () => build('packets', 'bench', '--no-run', '--bench', 'packets');
 
 /** The native binding with the ciphers that WebAssembly has. */
 export async function portableAddon(): Promise<string> {

@@ -7,6 +7,7 @@ mod load;
 mod memory;
 mod network;
 mod origin;
+mod packets;
 #[cfg(target_os = "linux")]
 mod path;
 mod quic;
@@ -20,6 +21,7 @@ use load::Fault;
 
 const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
+  packets          the packet kernels against bare AEAD passes
   hop              CPU time per packet of a relay against that of a bare quinn datagram hop
   memory           bytes that an idle circuit holds at a relay
   impaired         goodput over three hops with delay and loss on one link, beside plain quinn over the same
@@ -50,6 +52,7 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     let name = words.first().copied().unwrap_or_default();
     let proxy: Option<SocketAddr> = words.get(1).and_then(|a| a.parse().ok());
     let figures = match (name, proxy) {
+        ("packets", None) => packets::run()?,
         ("hop", None) => hop::run().await?,
         ("memory", None) => memory::run()?,
         ("impaired", None) => download::slow().await?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quinn::{Connection, Endpoint, EndpointConfig, TokioRuntime};
 use tokio::sync::{mpsc, oneshot};
-use wayfare_bench::cpu;
+use wayfare_measure::cpu;
 use wayfare_quic::link_transport;
 use wayfare_quic::tls::{self, Identity};
 use wayfare_types::NodeId;

@@ -1,13 +1,15 @@
 //! The client's wrapping and opening of three layers against three bare passes with three keys.
 
-use criterion::{BenchmarkGroup, Criterion};
-use wayfare_bench::floor::{AwsLc, Bare, Ring};
+use std::time::Duration;
+
 use wayfare_onion::{BackwardHop, ClientPath, DirectionKeys, HopKeys, Suite};
 use wayfare_testkit::Seeded;
 use wayfare_types::Random;
 use wayfare_wire::TAGS;
 
-use crate::measure::{self, BATCH, Cpu};
+use super::{BATCH, Group};
+use crate::Fault;
+use crate::floor::{AwsLc, Bare, Ring};
 
 const HOPS: usize = 3;
 
@@ -39,7 +41,7 @@ fn seal<B: Bare>(keys: &[B; HOPS], sample: &mut Sample) {
     }
 }
 
-fn floor<B: Bare>(wrap: bool, group: &mut BenchmarkGroup<'_, Cpu>, suite: Suite, round: usize, samples: &mut [Sample]) {
+fn floor<B: Bare>(wrap: bool, group: &mut Group, suite: Suite, samples: &mut [Sample]) {
     let keys: [B; HOPS] = std::array::from_fn(|n| B::new(suite, [n as u8; 32]));
     let mut counter = 0;
     let make = |samples: &mut [Sample]| {
@@ -49,7 +51,7 @@ fn floor<B: Bare>(wrap: bool, group: &mut BenchmarkGroup<'_, Cpu>, suite: Suite,
             seal(&keys, sample);
         }
     };
-    measure::packets(group, B::NAME, round, samples, make, |sample| {
+    group.floor(samples, make, |sample| {
         if wrap {
             return seal(&keys, sample);
         }
@@ -60,37 +62,40 @@ fn floor<B: Bare>(wrap: bool, group: &mut BenchmarkGroup<'_, Cpu>, suite: Suite,
 }
 
 /// One round of one suite, wrapping and opening.
-pub fn bench(criterion: &mut Criterion<Cpu>, suite: Suite, payload_bytes: usize, round: usize) {
+pub fn measure(suite: Suite, payload_bytes: usize, time: Duration, keep: &mut dyn FnMut(Group)) -> Result<(), Fault> {
     let mut random = Seeded::new(2);
     let keys = hops(suite, &mut random);
     let blank = || Sample { counter: 0, tags: [[0; 16]; HOPS], body: vec![0; TAGS + payload_bytes] };
     let mut samples: Vec<Sample> = (0..BATCH).map(|_| blank()).collect();
+    let path = || ClientPath::new(&keys, 5).ok_or("a path has hops");
+    let mut good = true;
 
-    let mut group = criterion.benchmark_group(format!("wrap3_{}_{payload_bytes}", suite.name()));
-    floor::<AwsLc>(true, &mut group, suite, round, &mut samples);
-    floor::<Ring>(true, &mut group, suite, round, &mut samples);
-    let mut client = ClientPath::new(&keys, 5).unwrap();
+    let mut group = Group::new(format!("wrap3_{}_{payload_bytes}", suite.name()), time);
+    floor::<AwsLc>(true, &mut group, suite, &mut samples);
+    floor::<Ring>(true, &mut group, suite, &mut samples);
+    let mut client = path()?;
     let refill = |samples: &mut [Sample]| samples.iter_mut().for_each(|s| s.body.fill(s.counter as u8));
-    measure::packets(&mut group, "ours", round, &mut samples, refill, |sample| {
-        sample.counter = client.wrap(&mut sample.body, &mut random).unwrap();
+    group.ours(&mut samples, refill, |sample| match client.wrap(&mut sample.body, &mut random) {
+        Ok(counter) => sample.counter = counter,
+        Err(_) => good = false,
     });
-    group.finish();
+    keep(group);
 
-    let mut group = criterion.benchmark_group(format!("open3_{}_{payload_bytes}", suite.name()));
-    floor::<AwsLc>(false, &mut group, suite, round, &mut samples);
-    floor::<Ring>(false, &mut group, suite, round, &mut samples);
-    let mut client = ClientPath::new(&keys, 5).unwrap();
+    let mut group = Group::new(format!("open3_{}_{payload_bytes}", suite.name()), time);
+    floor::<AwsLc>(false, &mut group, suite, &mut samples);
+    floor::<Ring>(false, &mut group, suite, &mut samples);
+    let mut client = path()?;
     let mut relays: Vec<_> = keys.iter().map(|k| BackwardHop::new(suite, &k.backward, k.backward_start)).collect();
     let come_back = |samples: &mut [Sample]| {
         for sample in samples {
-            let (exit, others) = relays.split_last_mut().unwrap();
-            let counter = exit.origin(&mut sample.body).unwrap();
-            sample.counter =
-                others.iter_mut().rev().fold(counter, |counter, hop| hop.seal(counter, &mut sample.body).unwrap());
+            let Some((exit, others)) = relays.split_last_mut() else { return };
+            // What is refused here does not open there.
+            let counter = exit.origin(&mut sample.body).unwrap_or_default();
+            let passed = |counter, hop: &mut BackwardHop| hop.seal(counter, &mut sample.body).unwrap_or_default();
+            sample.counter = others.iter_mut().rev().fold(counter, passed);
         }
     };
-    measure::packets(&mut group, "ours", round, &mut samples, come_back, |sample| {
-        client.open(sample.counter, &mut sample.body).unwrap();
-    });
-    group.finish();
+    group.ours(&mut samples, come_back, |sample| good &= client.open(sample.counter, &mut sample.body).is_ok());
+    keep(group);
+    if good { Ok(()) } else { Err("a packet was not wrapped, or not opened again".into()) }
 }

@@ -1,17 +1,18 @@
-//! A relay's whole work on a packet among a thousand circuits, both directions, against one bare pass of the same kind.
+//! A relay's whole work on a packet among many circuits, both directions, against one bare pass of the same kind.
+
+use std::time::Duration;
 
 use bytes::BytesMut;
-use criterion::Criterion;
-use wayfare_bench::floor::{AwsLc, Bare, Ring};
 use wayfare_onion::{BackwardHop, ClientPath, DirectionKeys, ForwardHop, HopKeys, Suite};
 use wayfare_relay::{Arrival, CircuitTable, Duty, Next};
 use wayfare_testkit::Seeded;
 use wayfare_types::{Counters, Random};
 use wayfare_wire::{HEADER, Header, Part, SLOT, TAGS};
 
-use crate::measure::{self, BATCH, Cpu};
+use super::{BATCH, Group};
+use crate::Fault;
+use crate::floor::{AwsLc, Bare, Ring};
 
-const CIRCUITS: usize = 1_000;
 const IN: u32 = 1;
 const OUT: u32 = 2;
 
@@ -27,7 +28,7 @@ struct Circuit {
     next: u64,
 }
 
-/// A relay with a thousand circuits, and the clients at their other ends.
+/// A relay with its circuits, and the clients at their other ends.
 struct Relay {
     way: Way,
     table: CircuitTable,
@@ -43,34 +44,36 @@ fn direction(random: &mut Seeded) -> DirectionKeys {
 }
 
 impl Relay {
-    fn new(way: Way, suite: Suite, payload_bytes: usize) -> Self {
+    fn new(way: Way, suite: Suite, payload_bytes: usize, count: usize) -> Result<Self, Fault> {
+        let refused = |r| format!("the table takes no such circuit: {r:?}");
         let mut random = Seeded::new(1);
-        let mut table = CircuitTable::new(CIRCUITS);
+        let mut table = CircuitTable::new(count);
         let mut circuits = Vec::new();
-        for n in 0..CIRCUITS as u32 {
+        for n in 0..count as u32 {
             let (forward, backward) = (direction(&mut random), direction(&mut random));
             let next = Next { link: OUT, cid: n };
             let duty = match way {
                 Way::Forward => Duty::Forward(ForwardHop::new(suite, &forward), next),
                 Way::Backward => Duty::Backward(BackwardHop::new(suite, &backward, 0), next),
             };
-            let cid = table.give_bytes(IN, n, TAGS + payload_bytes, duty).unwrap();
+            let cid = table.give_bytes(IN, n, TAGS + payload_bytes, duty).map_err(refused)?;
             let start = random.next_u64();
             let keys = HopKeys { suite, forward, backward, backward_start: 0 };
-            let client = ClientPath::new(&[keys], start).unwrap();
+            let client = ClientPath::new(&[keys], start).ok_or("a path has hops")?;
             circuits.push(Circuit { cid, client, next: start });
         }
-        Self { way, table, circuits, random }
+        Ok(Self { way, table, circuits, random })
     }
 
     /// Valid packets of circuits drawn at random.
     fn make(&mut self, packets: &mut [BytesMut]) {
         for packet in packets {
-            let at = self.random.next_u64() as usize % CIRCUITS;
+            let at = self.random.next_u64() as usize % self.circuits.len();
             let circuit = &mut self.circuits[at];
             let body = &mut packet[HEADER..];
             let counter = match self.way {
-                Way::Forward => circuit.client.wrap(body, &mut self.random).unwrap(),
+                // A key wears out after 2^28 packets; what a worn one leaves is not opened, and that is noticed.
+                Way::Forward => circuit.client.wrap(body, &mut self.random).unwrap_or_default(),
                 Way::Backward => {
                     circuit.next = circuit.next.wrapping_add(1);
                     circuit.next
@@ -88,13 +91,7 @@ fn nonce(counter: u64) -> [u8; 12] {
 }
 
 /// One key, one pass: the tag lies before the 80 + payload bytes, as in a packet.
-fn floor<B: Bare>(
-    group: &mut criterion::BenchmarkGroup<'_, Cpu>,
-    way: Way,
-    suite: Suite,
-    round: usize,
-    packets: &mut [BytesMut],
-) {
+fn floor<B: Bare>(group: &mut Group, way: Way, suite: Suite, packets: &mut [BytesMut]) {
     let key = B::new(suite, [9; 32]);
     // The tag takes the header's place and three bytes more: the lengths, and so the passes, are those of a packet.
     let mut packets: Vec<(u64, [u8; SLOT], &mut BytesMut)> = packets.iter_mut().map(|p| (0, [0; SLOT], p)).collect();
@@ -106,34 +103,41 @@ fn floor<B: Bare>(
             *tag = key.seal(nonce(counter), &mut packet[HEADER..]);
         }
     };
-    measure::packets(group, B::NAME, round, &mut packets, make, |(counter, tag, packet)| match way {
+    group.floor(&mut packets, make, |(counter, tag, packet)| match way {
         Way::Forward => assert!(key.open(nonce(*counter), tag, &mut packet[HEADER..])),
         Way::Backward => *tag = key.seal(nonce(*counter), &mut packet[HEADER..]),
     });
 }
 
 /// One round of one suite and size, both directions.
-pub fn bench(criterion: &mut Criterion<Cpu>, suite: Suite, payload_bytes: usize, round: usize) {
+pub fn measure(
+    suite: Suite,
+    payload_bytes: usize,
+    circuits: usize,
+    time: Duration,
+    keep: &mut dyn FnMut(Group),
+) -> Result<(), Fault> {
     for (way, name) in [(Way::Forward, "peel_forward"), (Way::Backward, "peel_backward")] {
-        let mut group = criterion.benchmark_group(format!("{name}_{}_{payload_bytes}", suite.name()));
+        let mut group = Group::new(format!("{name}_{}_{payload_bytes}", suite.name()), time);
         let mut packets = vec![BytesMut::zeroed(HEADER + TAGS + payload_bytes); BATCH];
-        floor::<AwsLc>(&mut group, way, suite, round, &mut packets);
-        floor::<Ring>(&mut group, way, suite, round, &mut packets);
+        floor::<AwsLc>(&mut group, way, suite, &mut packets);
+        floor::<Ring>(&mut group, way, suite, &mut packets);
 
-        let mut relay = Relay::new(way, suite, payload_bytes);
+        let mut relay = Relay::new(way, suite, payload_bytes, circuits)?;
         let mut table = std::mem::replace(&mut relay.table, CircuitTable::new(0));
-        let mut counters = Counters::default();
-        measure::packets(
-            &mut group,
-            "ours",
-            round,
+        let (mut counters, mut refused) = (Counters::default(), None);
+        group.ours(
             &mut packets,
             |packets| relay.make(packets),
             |packet| match table.work(IN, packet, &mut counters) {
                 Ok(Arrival::Forward(OUT) | Arrival::Backward(OUT)) => {}
-                other => panic!("{other:?}"),
+                other => refused = Some(other),
             },
         );
-        group.finish();
+        if let Some(other) = refused {
+            return Err(format!("a good packet was not passed on: {other:?}"));
+        }
+        keep(group);
     }
+    Ok(())
 }
