@@ -118,6 +118,8 @@ function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {
     readerBytes: limits.reader_bytes,
     windowBytesMax: limits.window_bytes_max,
     linkIdleMs: limits.link_idle_ms,
+    fastLinks: limits.fast_links,
+    offload: limits.offload,
   };
 }
 

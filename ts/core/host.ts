@@ -58,6 +58,10 @@ export interface HostLimits {
   windowBytesMax: number;
   /** A link without a sign of life for this long is lost. Default 3000. */
   linkIdleMs: number;
+  /** Whether packets go beside QUIC's where both ends can (docs/decisions/0008). Default true. */
+  fastLinks: boolean;
+  /** Whether system calls move many datagrams at once where the system can. Default true. */
+  offload: boolean;
 }
 
 export interface HopSpec {
@@ -190,6 +194,8 @@ export interface LinkStats {
   rtt_us: number;
   /** The largest UDP payload that passes, bytes. */
   mtu: number;
+  /** The largest onion packet that goes beside the session, header included; 0 where all go as its datagrams. */
+  fast_bytes?: number;
   /** Onion packets that came. */
   packets_received: number;
   /** Onion packets that left. */

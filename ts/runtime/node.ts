@@ -372,11 +372,11 @@ export class WayfareNode extends NodeEventTarget {
     return this.#neighbours.peers().flatMap((peer) => {
       const stats = links.find((link) => link.link === peer.link);
       if (stats === undefined) return [];
-      const { rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent } = stats;
+      const { rtt_us, mtu, fast_bytes = 0, packets_received, packets_sent, bytes_received, bytes_sent } = stats;
       const roles = Object.entries(this.#directory.get(peer.id)?.roles ?? {}).flatMap(([role, is]) =>
         is ? [role] : [],
       );
-      return [{ ...peer, rtt_us, mtu, packets_received, packets_sent, bytes_received, bytes_sent, roles }];
+      return [{ ...peer, rtt_us, mtu, fast_bytes, packets_received, packets_sent, bytes_received, bytes_sent, roles }];
     });
   }
 

@@ -118,6 +118,8 @@ export interface NodePeer extends PeerInfo {
   rtt_us: number;
   /** The largest UDP payload that passes, bytes. */
   mtu: number;
+  /** The largest onion packet that goes beside the session, header included; 0 where all go as its datagrams. */
+  fast_bytes: number;
   /** Onion packets that came. */
   packets_received: number;
   /** Onion packets that left. */

@@ -109,6 +109,7 @@ impl Attached {
             transport: self.transport,
             rtt_us: 0,
             mtu: u32::try_from(self.mtu).unwrap_or(u32::MAX),
+            fast_bytes: 0,
             packets_received: self.packets_received,
             packets_sent: self.packets_sent,
             bytes_received: self.bytes_received,
@@ -133,7 +134,7 @@ impl World {
             None => Begin::Accept { binding: bindings.first().copied().unwrap_or_default(), nonce },
         };
         let mut control = Vec::new();
-        let start = LinkStart::new(begin, self.id(), &mut control);
+        let start = LinkStart::new(begin, self.id(), 0, &mut control);
         let id = self.next_id();
         let link = Attached {
             peer,

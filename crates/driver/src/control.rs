@@ -3,7 +3,7 @@
 //! Invariant: what a neighbour does not take is held up to a limit, beyond which its link is closed.
 
 use bytes::Bytes;
-use wayfare_link::{Begin, LinkStart};
+use wayfare_link::{Begin, FEATURE_FAST, LinkStart};
 use wayfare_quic::{Instant, ReadError, WriteError};
 use wayfare_types::Reason;
 
@@ -19,8 +19,10 @@ impl World {
     /// The control stream is there: says what comes first.
     pub fn control_begin(&mut self, now: Instant, id: LinkId, begin: Begin) {
         let mut out = Vec::new();
-        let start = LinkStart::new(begin, self.identity.id(), &mut out);
         let Some(link) = self.links.get_mut(&id) else { return };
+        // Beside a browser's session nothing else can go.
+        let features = if self.fast.offered && link.web.is_none() { FEATURE_FAST } else { 0 };
+        let start = LinkStart::new(begin, self.identity.id(), features, &mut out);
         link.start = Some(start);
         self.send_control(now, id, out.into());
     }

@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
 use wayfare_engine::{Output, plain_packets};
-use wayfare_link::{Begin, LinkStart, Up};
+use wayfare_link::{Begin, FEATURE_FAST, LinkStart, Up};
 use wayfare_quic::{
     ConnectionError, ConnectionHandle, Dir, Instant, QuicEvent, Side, StreamId, WEB_ALPN, link_transport, tls,
 };
@@ -26,6 +26,7 @@ use wayfare_wire::Datagram;
 use crate::Failure;
 use crate::answer::Answer;
 use crate::event::Event;
+use crate::fast::FastSide;
 use crate::web::Web;
 use crate::world::World;
 
@@ -52,6 +53,8 @@ pub(crate) struct Link {
     pub backlog_bytes: usize,
     /// Of a connection that speaks WebTransport.
     pub web: Option<Box<Web>>,
+    /// Where both ends take fast packets.
+    pub fast: Option<Box<FastSide>>,
     /// The hash of the certificate that a caller would be shown.
     pub binding: [u8; 32],
     /// Addresses left to try, and who waits.
@@ -83,6 +86,7 @@ impl Link {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             web: None,
+            fast: None,
             binding: [0; 32],
             others: VecDeque::new(),
             opener: None,
@@ -163,6 +167,9 @@ impl World {
     pub fn link_lost(&mut self, now: Instant, id: LinkId, reason: Reason) {
         let Some(mut link) = self.links.remove(&id) else { return };
         self.by_handle.remove(&link.handle);
+        if let Some(side) = &link.fast {
+            self.fast_end(id, side.address);
+        }
         if link.up {
             self.engine.link_down(now, id);
             self.events.push(Event::LinkDown { link: id, peer: link.peer_text(), reason: reason.name() });
@@ -263,7 +270,7 @@ impl World {
         link.peer = Some(peer);
         let control = StreamId::new(Side::Client, Dir::Bi, 0);
         link.control = Some(control);
-        self.watch_mtu(id);
+        self.watch_mtu(now, id);
         let Some(link) = self.links.get(&id) else { return };
         if !link.incoming {
             let opened = self.quic.conn(handle).and_then(|c| c.streams().open(Dir::Bi));
@@ -317,7 +324,7 @@ impl World {
         }
     }
 
-    pub fn link_up(&mut self, now: Instant, id: LinkId, Up { peer, version }: Up) {
+    pub fn link_up(&mut self, now: Instant, id: LinkId, Up { peer, version, features }: Up) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.peer = Some(peer);
         link.up = true;
@@ -334,6 +341,9 @@ impl World {
         });
         let max_datagram = link.max_datagram;
         self.engine.link_up(now, id, peer, max_datagram);
+        if features & FEATURE_FAST != 0 {
+            self.fast_begin(now, id);
+        }
         early.into_iter().for_each(|stream| self.session_opened(id, stream));
         if let Some(opener) = opener {
             opener.give(Ok(id));
@@ -341,9 +351,12 @@ impl World {
     }
 
     /// Tells the engine when path MTU discovery has come to another result.
-    pub fn watch_mtu(&mut self, id: LinkId) {
+    pub fn watch_mtu(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(mtu) = self.quic.peek(link.handle).map(|c| c.current_mtu()) else { return };
+        let narrower = mtu < link.path_mtu;
+        self.fast_follow(now, id, narrower);
+        let Some(link) = self.links.get_mut(&id) else { return };
         if mtu == link.path_mtu {
             return;
         }
@@ -392,7 +405,7 @@ impl World {
         }
     }
 
-    fn send_datagram(&mut self, id: LinkId, data: Bytes) {
+    pub fn send_datagram(&mut self, id: LinkId, data: Bytes) {
         let Some(link) = self.links.get_mut(&id) else { return self.engine.counters().count(Reason::LinkGone) };
         let Some(conn) = self.quic.conn(link.handle) else { return self.engine.counters().count(Reason::LinkGone) };
         let data = match &link.web {
@@ -426,14 +439,10 @@ impl World {
                 Output::Control { link, data } if self.attached.contains_key(&link) => {
                     self.attached_send_control(now, link, &data);
                 }
-                Output::Packet { link, data } => self.send_datagram(link, data),
-                Output::Packets { link, data, stride } => {
-                    for packet in plain_packets(data, stride) {
-                        if self.attached.contains_key(&link) {
-                            self.attached_send_packet(link, packet);
-                        } else {
-                            self.send_datagram(link, packet);
-                        }
+                Output::Packet { link, data } => self.send_packet(now, link, data),
+                Output::Packets { link, mut data, stride } => {
+                    if !self.fast_send(now, link, &mut data, stride) {
+                        plain_packets(data, stride).for_each(|packet| self.send_plain(link, packet));
                     }
                 }
                 Output::Control { link, data } => self.send_control(now, link, data.into()),

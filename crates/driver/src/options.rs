@@ -48,6 +48,10 @@ pub struct Limits {
     pub reader_bytes: u64,
     pub window_bytes_max: u64,
     pub link_idle_ms: u32,
+    /// Whether packets go beside QUIC where both ends can.
+    pub fast_links: bool,
+    /// Whether system calls move many datagrams at once where the system can.
+    pub offload: bool,
 }
 
 impl Default for Limits {
@@ -58,6 +62,8 @@ impl Default for Limits {
             reader_bytes: 64 << 20,
             window_bytes_max: 16 << 20,
             link_idle_ms: 3000,
+            fast_links: true,
+            offload: true,
         }
     }
 }

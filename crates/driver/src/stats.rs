@@ -30,6 +30,8 @@ pub struct LinkStats {
     pub transport: &'static str,
     pub rtt_us: u64,
     pub mtu: u32,
+    /// The largest packet that goes beside the session, header included; 0 where all go as its datagrams.
+    pub fast_bytes: u32,
     pub packets_received: u64,
     pub packets_sent: u64,
     pub bytes_received: u64,
@@ -105,6 +107,7 @@ impl World {
                 transport: l.transport(),
                 rtt_us: self.quic.peek(l.handle).map_or(0, |c| c.rtt().as_micros() as u64),
                 mtu: l.max_datagram as u32,
+                fast_bytes: l.fast.as_ref().map_or(0, |side| side.link.max_packet() as u32),
                 packets_received: l.packets_received,
                 packets_sent: l.packets_sent,
                 bytes_received: l.bytes_received,

@@ -1,17 +1,19 @@
 //! A UDP socket that reads and writes many datagrams a system call (GRO, GSO, recvmmsg), around quinn-udp.
 //!
-//! Invariant: each datagram is handed on in a buffer of its own. QUIC deciphers it there in place and the relay works on
-//! it there; buffers cut from one receive would be shared, and have to be copied to be changed.
+//! Fast packets are worked in the buffers that a receive filled, and leave from there. QUIC's datagrams are copied out, each
+//! into a buffer of its own, where QUIC deciphers it in place.
 
-use std::io::{self, IoSliceMut};
+use std::cell::Cell;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use wayfare_quic::{EcnCodepoint, LINK_MTU_MAX, Transmit};
+
+use crate::gather;
 
 /// What a buffer holds: the most that GRO puts together.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -22,16 +24,27 @@ const KERNEL_BUFFER_BYTES: usize = 8 << 20;
 
 /// Buffers of one receive, shared by all sockets of a node.
 pub struct Receiver {
-    buffers: Vec<Vec<u8>>,
+    pub buffers: Vec<Vec<u8>>,
     meta: [RecvMeta; BATCH_SIZE],
 }
 
-/// One datagram as it arrived.
-pub struct Arrived {
+/// What one buffer of a receive holds: datagrams of one sender, behind one another.
+#[derive(Clone, Copy)]
+pub struct Filled {
     pub remote: SocketAddr,
     pub local_ip: Option<IpAddr>,
     pub ecn: Option<EcnCodepoint>,
-    pub data: BytesMut,
+    pub bytes: usize,
+    /// Bytes from one to the next; the last may be shorter.
+    pub stride: usize,
+}
+
+/// What became of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Done,
+    /// The kernel's buffer is full: this and what follows it has to wait.
+    Blocked,
 }
 
 /// A bound socket.
@@ -39,17 +52,32 @@ pub struct Udp {
     io: tokio::net::UdpSocket,
     state: UdpSocketState,
     address: SocketAddr,
+    /// Whether the kernel cuts what is sent; until it says that it does not.
+    segmentation: Cell<bool>,
 }
 
 impl Receiver {
     pub fn new() -> Self {
         Self { buffers: Vec::new(), meta: [RecvMeta::default(); BATCH_SIZE] }
     }
+
+    /// What the last receive put into buffer `index`.
+    pub fn filled(&self, index: usize) -> Filled {
+        let meta = &self.meta[index];
+        Filled {
+            remote: meta.addr,
+            local_ip: meta.dst_ip,
+            ecn: meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8)),
+            bytes: meta.len,
+            stride: meta.stride.max(1),
+        }
+    }
 }
 
 impl Udp {
-    /// Binds; an IPv6 socket takes IPv6 only, so that both families can have the same port.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// Binds; an IPv6 socket takes IPv6 only, so that both families can have the same port. Without `offload` each system call
+    /// moves single datagrams only, as on systems that cannot do more.
+    pub fn bind(address: SocketAddr, offload: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -62,7 +90,11 @@ impl Udp {
         let _ = state.set_recv_buffer_size((&socket).into(), KERNEL_BUFFER_BYTES);
         let _ = state.set_send_buffer_size((&socket).into(), KERNEL_BUFFER_BYTES);
         let address = socket.local_addr()?;
-        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state, address })
+        if !offload {
+            plain(&socket)?;
+        }
+        let segmentation = Cell::new(offload && state.max_gso_segments() > 1);
+        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state, address, segmentation })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -77,7 +109,7 @@ impl Udp {
     /// How many datagrams of one size one send takes: what the kernel cuts, and what one IP packet holds uncut. A batch
     /// beyond that is refused whole.
     pub fn max_segments(&self) -> usize {
-        self.state.max_gso_segments().min(UDP_BYTES_MAX / LINK_MTU_MAX)
+        if self.segmentation.get() { self.state.max_gso_segments().min(UDP_BYTES_MAX / LINK_MTU_MAX) } else { 1 }
     }
 
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -88,8 +120,8 @@ impl Udp {
         self.io.poll_send_ready(cx).map(|_| ())
     }
 
-    /// One receive; whether anything came.
-    pub fn receive(&self, receiver: &mut Receiver, mut each: impl FnMut(Arrived)) -> bool {
+    /// One receive; how many of the receiver's buffers it filled, from the first on.
+    pub fn receive(&self, receiver: &mut Receiver) -> usize {
         if receiver.buffers.is_empty() {
             // Not before the first use: the pages of buffers that no burst ever reaches are never touched.
             receiver.buffers = (0..BATCH_SIZE).map(|_| vec![0; BUFFER_BYTES]).collect();
@@ -101,18 +133,44 @@ impl Udp {
         let received =
             self.io.try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut slices, &mut meta[..]));
         // What is not "nothing there" is an ICMP error of some earlier send: the connection's timers will notice.
-        let Ok(count) = received else { return false };
-        for (meta, buffer) in meta.iter().zip(&slices).take(count) {
-            for segment in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                each(Arrived {
-                    remote: meta.addr,
-                    local_ip: meta.dst_ip,
-                    ecn: meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8)),
-                    data: BytesMut::from(segment),
-                });
+        received.unwrap_or(0)
+    }
+
+    /// Sends datagrams of `segment` bytes each, behind one another in the slices; the last may be shorter. What fails otherwise
+    /// than for a full buffer is lost, as on any path.
+    pub fn send_gathered(
+        &self,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        segment: usize,
+        packets: usize,
+        slices: &[IoSlice<'_>],
+    ) -> Sent {
+        // A socket that is bound to one address has no other to send from.
+        let from = from.filter(|_| self.address.ip().is_unspecified());
+        if packets > 1 && self.segmentation.get() {
+            let segment = u16::try_from(segment).ok();
+            match self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, segment, slices)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
+                // No checksum offload, or none of this at all (Linux: udp(7), UDP_SEGMENT).
+                Err(e) if refuses_segmentation(&e) => self.segmentation.set(false),
+                _ => return Sent::Done,
             }
         }
-        count > 0
+        let one = |datagram: &[u8]| {
+            let slices = [IoSlice::new(datagram)];
+            let sent = self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, None, &slices));
+            !matches!(sent, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+        };
+        // What follows a full buffer in the middle of a batch is lost: only systems without segmentation come here.
+        let mut datagrams = slices.iter().flat_map(|slice| slice.chunks(segment.max(1)));
+        match datagrams.next() {
+            Some(first) if !one(first) => Sent::Blocked,
+            _ => {
+                let _ = datagrams.all(one);
+                Sent::Done
+            }
+        }
     }
 
     /// Sends one transmit; `false` if the kernel's buffer is full. Other errors are losses, which QUIC mends.
@@ -133,6 +191,22 @@ impl Udp {
     }
 }
 
+fn refuses_segmentation(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.kind() == io::ErrorKind::InvalidInput || {
+        // EIO, as Linux has it where a network card cannot compute the checksums.
+        error.raw_os_error() == Some(5)
+    }
+}
+
+/// Switches off that the kernel puts datagrams together.
+fn plain(socket: &std::net::UdpSocket) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::UdpGroSegment, &false)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = socket;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +215,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_batch_of_equal_segments_arrives_as_single_datagrams_in_order() {
         let (a, b) =
-            (Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap(), Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap());
+            (Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(), Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
         let segments = a.max_segments().min(10);
         let contents: Vec<u8> = (0..segments).flat_map(|i| [i as u8; 1200]).collect();
         let transmit = Transmit {
@@ -156,11 +230,14 @@ mod tests {
         let (mut receiver, mut got) = (Receiver::new(), Vec::new());
         while got.len() < segments {
             poll_fn(|cx| b.poll_readable(cx)).await;
-            b.receive(&mut receiver, |d| got.push((d.remote, d.ecn, d.data.to_vec())));
+            for index in 0..b.receive(&mut receiver) {
+                let Filled { remote, ecn, bytes, stride, .. } = receiver.filled(index);
+                got.extend(receiver.buffers[index][..bytes].chunks(stride).map(|d| (remote, ecn, d.to_vec())));
+            }
         }
         let expected: Vec<_> =
             (0..segments).map(|i| (a.address(), Some(EcnCodepoint::Ect0), vec![i as u8; 1200])).collect();
         assert_eq!(got, expected);
-        assert!(!b.receive(&mut receiver, |_| panic!("nothing else was sent")));
+        assert_eq!(b.receive(&mut receiver), 0);
     }
 }

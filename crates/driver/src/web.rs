@@ -81,7 +81,7 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.web = Some(Box::new(Web { session: Session::new(PATH), prefix: Bytes::new(), head: Bytes::new() }));
         let handle = link.handle;
-        self.watch_mtu(id);
+        self.watch_mtu(now, id);
         let control = self.quic.conn(handle).and_then(|conn| {
             // Without datagrams there are no packets.
             conn.datagrams().max_size()?;
@@ -171,7 +171,7 @@ impl World {
                 web.head = web.session.stream_head().into();
                 // The prefix takes its part of every datagram.
                 link.path_mtu = 0;
-                self.watch_mtu(id);
+                self.watch_mtu(now, id);
             }
             Action::Stream { stream, first: false } => self.link_stream(id, stream_id(stream)),
             Action::Stream { stream, first: true } => {

@@ -26,6 +26,7 @@ use crate::answer::Answer;
 use crate::attached::Attached;
 use crate::event::Event;
 use crate::exit_udp::Associations;
+use crate::fast::FastPath;
 use crate::flows::FlowSlot;
 use crate::links::{Link, LinkId};
 use crate::options::Options;
@@ -35,7 +36,7 @@ use crate::replay::ReplayFile;
 use crate::resolve::Resolver;
 use crate::sessions::Session;
 use crate::stats::{ClientStats, ExitStats};
-use crate::udp::{Arrived, Receiver, Udp};
+use crate::udp::{Filled, Receiver, Udp};
 
 /// Handshakes under way above which a caller must prove its address first.
 const RETRY_ABOVE: usize = 64;
@@ -61,8 +62,12 @@ pub(crate) struct World {
     pub identity: Identity,
     pub link_idle_ms: u32,
     pub sockets: Vec<Udp>,
-    receiver: Receiver,
-    arrived: Vec<Arrived>,
+    pub receiver: Receiver,
+    /// What the last receive put into the receiver's buffers.
+    filled: Vec<Filled>,
+    /// QUIC's datagrams of it.
+    arrived: Vec<(usize, BytesMut)>,
+    pub fast: FastPath,
     transmit: Vec<u8>,
     /// A datagram batch that the kernel had no room for.
     unsent: Option<(usize, Transmit)>,
@@ -146,7 +151,7 @@ impl World {
         let sockets = options
             .addresses()?
             .into_iter()
-            .map(|address| Udp::bind(address).map_err(|e| Failure::bind(&format!("UDP {address}"), &e)))
+            .map(|address| Udp::bind(address, options.limits.offload).map_err(|e| Failure::bind(&format!("UDP {address}"), &e)))
             .collect::<Result<Vec<_>, _>>()?;
         let now = Instant::now();
         let system = |text: String| Failure::new(Failure::SYSTEM, text);
@@ -201,7 +206,9 @@ impl World {
             link_idle_ms: options.limits.link_idle_ms,
             sockets,
             receiver: Receiver::new(),
+            filled: Vec::new(),
             arrived: Vec::new(),
+            fast: FastPath::new(options.limits.fast_links),
             transmit: Vec::new(),
             unsent: None,
             links: FxHashMap::default(),
@@ -259,25 +266,14 @@ impl World {
             self.close_late_hellos(now);
         }
         self.close_leaving(now, now);
+        self.fast_flush(now);
+        self.fast_probe(now);
         let mut more = false;
         for index in 0..self.sockets.len() {
             for receive in 0..RECEIVES_PER_TURN {
-                let arrived = &mut self.arrived;
-                if !self.sockets[index].receive(&mut self.receiver, |datagram| arrived.push(datagram)) {
+                if !self.receive(now, index) {
                     break;
                 }
-                let mut batch = std::mem::take(&mut self.arrived);
-                let mut left = batch.drain(..);
-                // In portions, so that what is forwarded leaves before a link's queue is full, and the cache as well.
-                while left.len() > 0 {
-                    for d in left.by_ref().take(PORTION) {
-                        self.quic.handle_datagram(now, d.remote, d.local_ip, d.ecn, d.data);
-                    }
-                    self.settle(now);
-                    self.flush(now);
-                }
-                drop(left);
-                self.arrived = batch;
                 now = Instant::now();
                 more |= receive + 1 == RECEIVES_PER_TURN;
             }
@@ -285,6 +281,36 @@ impl World {
         while self.settle(now) | self.flush(now) {}
         self.attached_hand_over();
         more
+    }
+
+    /// One receive, and all that comes of it; whether anything came.
+    fn receive(&mut self, now: Instant, index: usize) -> bool {
+        let count = self.sockets[index].receive(&mut self.receiver);
+        let mut filled = std::mem::take(&mut self.filled);
+        let mut arrived = std::mem::take(&mut self.arrived);
+        filled.clear();
+        filled.extend((0..count).map(|buffer| self.receiver.filled(buffer)));
+        for (buffer, of) in filled.iter().enumerate() {
+            self.fast_take(buffer, of, |datagram| arrived.push((buffer, BytesMut::from(datagram))));
+        }
+        // QUIC's first: what it says of a circuit was sent before the circuit's packets. In portions, so that what is forwarded
+        // leaves before a link's queue is full, and the cache as well.
+        let mut left = arrived.drain(..);
+        while left.len() > 0 {
+            for (buffer, data) in left.by_ref().take(PORTION) {
+                let Filled { remote, local_ip, ecn, .. } = filled[buffer];
+                self.quic.handle_datagram(now, remote, local_ip, ecn, data);
+            }
+            self.settle(now);
+            self.flush(now);
+        }
+        drop(left);
+        if self.fast_work(now, &filled) {
+            self.settle(now);
+            self.flush(now);
+        }
+        (self.filled, self.arrived) = (filled, arrived);
+        count > 0
     }
 
     /// Lets links and engine talk to each other until both are quiet; whether they had anything to say.
@@ -311,7 +337,7 @@ impl World {
     /// Sends until there is nothing more to send or the kernel's buffer is full; whether anything went out. Sending
     /// brings events of its own: new connection ids, a connection that has drained.
     fn flush(&mut self, now: Instant) -> bool {
-        let mut any = false;
+        let mut any = self.fast_flush(now);
         loop {
             if let Some((index, transmit)) = &self.unsent {
                 if !self.sockets[*index].send(transmit, &self.transmit[..transmit.size]) {
@@ -325,7 +351,7 @@ impl World {
                 return any;
             };
             if let Some(link) = handle.and_then(|h| self.by_handle.get(&h)).copied() {
-                self.watch_mtu(link);
+                self.watch_mtu(now, link);
             }
             let v4 = transmit.destination.is_ipv4();
             // A peer of a family that no socket is of cannot have been dialled or have called.
@@ -336,11 +362,13 @@ impl World {
 
     /// Which socket to wait for before sending on.
     pub fn blocked_on(&self) -> Option<&Udp> {
-        self.unsent.as_ref().map(|(index, _)| &self.sockets[*index])
+        let quic = self.unsent.as_ref().map(|(index, _)| &self.sockets[*index]);
+        quic.or_else(|| self.fast_blocked_on())
     }
 
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let leaving = self.leaving.front().map(|(at, _)| *at);
-        [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at, leaving].into_iter().flatten().min()
+        [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at, leaving, self.fast.deadline()]
+            .into_iter().flatten().min()
     }
 }

@@ -78,7 +78,7 @@ impl State {
             }
             Ok(begin) => {
                 let mut out = Vec::new();
-                let start = Box::new(LinkStart::new(begin, self.engine.id(), &mut out));
+                let start = Box::new(LinkStart::new(begin, self.engine.id(), 0, &mut out));
                 self.say(link, out);
                 self.links.insert(link, Link::Starting { start, until: now + START_WITHIN, mtu });
                 self.control(now, link, &[]);

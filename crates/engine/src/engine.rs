@@ -27,6 +27,8 @@ const REPLAYS_MAX: usize = 70_000;
 pub(crate) struct Link {
     pub peer: NodeId,
     max_datagram: usize,
+    /// The largest packet that its fast side carries; 0 without one.
+    max_fast: usize,
     decoder: ControlDecoder,
     /// Set-ups it may still send, in thousandths.
     budget_milli: u64,
@@ -36,7 +38,7 @@ pub(crate) struct Link {
 impl Link {
     /// Whether packets of this stride go out as they are.
     pub fn carries(&self, stride: usize) -> bool {
-        stride - FREE <= self.max_datagram
+        stride - FREE <= self.max_datagram || stride <= self.max_fast
     }
 }
 
@@ -59,7 +61,9 @@ pub struct Engine {
     pub(crate) counters: Counters,
     pub(crate) stats: Stats,
     pub(crate) draining: bool,
-    forwarding: bool,
+    pub(crate) forwarding: bool,
+    /// What inner datagrams are copied into.
+    pub(crate) arena: BytesMut,
     next_circuit: CircuitId,
     clock: (Instant, u64),
     tick_at: Option<Instant>,
@@ -98,6 +102,7 @@ impl Engine {
             stats: Stats::default(),
             draining: false,
             forwarding: true,
+            arena: BytesMut::new(),
             next_circuit: 1,
             clock: (now, unix_ms),
             tick_at: None,
@@ -133,7 +138,7 @@ impl Engine {
     pub fn link_up(&mut self, now: Instant, link: LinkId, peer: NodeId, max_datagram: usize) {
         let budget_milli = u64::from(self.config.limits.setups_per_s) * 2000;
         let decoder = ControlDecoder::default();
-        self.links.insert(link, Link { peer, max_datagram, decoder, budget_milli, budget_at: now });
+        self.links.insert(link, Link { peer, max_datagram, max_fast: 0, decoder, budget_milli, budget_at: now });
         self.next_hop_reached(now, link, peer);
     }
 
@@ -141,6 +146,13 @@ impl Engine {
     pub fn link_mtu(&mut self, link: LinkId, max_datagram: usize) {
         if let Some(link) = self.links.get_mut(&link) {
             link.max_datagram = max_datagram;
+        }
+    }
+
+    /// The largest packet, fast header included, that a link's fast side carries; `None` while it carries none.
+    pub fn link_fast(&mut self, link: LinkId, max_packet: Option<usize>) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.max_fast = max_packet.unwrap_or(0);
         }
     }
 
@@ -248,7 +260,7 @@ impl Engine {
     #[inline]
     pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut) {
         let Some(l) = self.links.get(&link) else { return self.counters.count(Reason::LinkGone) };
-        if packet.len() <= l.max_datagram {
+        if l.carries(packet.len() + FREE) {
             self.outputs.push_back(Output::Packet { link, data: packet.freeze() });
             return;
         }

@@ -12,6 +12,7 @@ mod api;
 mod circuits;
 mod connections;
 mod engine;
+mod fast;
 mod flows;
 mod ids;
 mod inner;

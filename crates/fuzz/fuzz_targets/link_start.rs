@@ -23,7 +23,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let mut outcome = Vec::new();
     for cut in [usize::from(cut).max(1), bytes.len().max(1)] {
         let mut said = Vec::new();
-        let mut start = LinkStart::new(begin.clone(), OWN.id(), &mut said);
+        let mut start = LinkStart::new(begin.clone(), OWN.id(), 0, &mut said);
         let (mut result, mut left) = (Ok(None), 0);
         for mut piece in bytes.chunks(cut) {
             if result == Ok(None) {

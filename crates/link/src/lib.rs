@@ -20,6 +20,9 @@ pub const VERSION_MIN: u8 = 1;
 /// See [`VERSION_MIN`].
 pub const VERSION_MAX: u8 = 1;
 
+/// A bit of HELLO's features: this end takes fast packets beside the session (docs/decisions/0008).
+pub const FEATURE_FAST: u32 = 1;
+
 /// What the transport below has shown already.
 #[derive(Clone, Debug)]
 pub enum Begin {
@@ -38,6 +41,8 @@ pub struct Up {
     pub peer: NodeId,
     /// The highest version both speak.
     pub version: u8,
+    /// What both can do besides.
+    pub features: u32,
 }
 
 enum State {
@@ -66,22 +71,23 @@ enum State {
 /// One side of a link's beginning.
 pub struct LinkStart {
     own: NodeId,
+    features: u32,
     state: State,
     frames: Frames,
 }
 
-fn say_hello(out: &mut Vec<u8>) {
-    Control::Hello { version_min: VERSION_MIN, version_max: VERSION_MAX, features: 0 }.encode(out);
+fn say_hello(features: u32, out: &mut Vec<u8>) {
+    Control::Hello { version_min: VERSION_MIN, version_max: VERSION_MAX, features }.encode(out);
 }
 
 impl LinkStart {
-    /// Begins; `out` gets what goes out first.
-    pub fn new(begin: Begin, own: NodeId, out: &mut Vec<u8>) -> Self {
+    /// Begins; `out` gets what goes out first. `features` is what this end can do over this transport.
+    pub fn new(begin: Begin, own: NodeId, features: u32, out: &mut Vec<u8>) -> Self {
         let state = match begin {
             Begin::Proven(peer) if peer == own => State::Failed(Reason::LinkRefused),
             Begin::Dial { peer, .. } if peer == own => State::Failed(Reason::LinkRefused),
             Begin::Proven(peer) => {
-                say_hello(out);
+                say_hello(features, out);
                 State::Version { peer, decoder: ControlDecoder::default() }
             }
             Begin::Dial { peer, bindings, nonce } => {
@@ -90,7 +96,7 @@ impl LinkStart {
             }
             Begin::Accept { binding, nonce } => State::Caller { binding, nonce },
         };
-        Self { own, state, frames: Frames::default() }
+        Self { own, features, state, frames: Frames::default() }
     }
 
     /// Takes bytes off the control stream. `Ok(None)` means that more are needed; after `Up`, what is left of `input` is
@@ -105,13 +111,13 @@ impl LinkStart {
                 let (peer, hello) = (*peer, decoder.next(input));
                 match hello {
                     Ok(None) => return Ok(None),
-                    Ok(Some(Control::Hello { version_min, version_max, .. })) => {
+                    Ok(Some(Control::Hello { version_min, version_max, features })) => {
                         let version = version_max.min(VERSION_MAX);
                         if version < version_min.max(VERSION_MIN) {
                             return self.fail(Reason::LinkRefused);
                         }
                         self.state = State::Done;
-                        return Ok(Some(Up { peer, version }));
+                        return Ok(Some(Up { peer, version, features: features & self.features }));
                     }
                     Ok(Some(_)) | Err(_) => return self.fail(Reason::ControlMalformed),
                 }
@@ -167,14 +173,14 @@ impl LinkStart {
                     return None;
                 }
                 proof::frame(ANSWER, &[&identity.sign(&all.as_dialler())], out);
-                say_hello(out);
+                say_hello(self.features, out);
                 Some(State::Version { peer: acceptor, decoder: ControlDecoder::default() })
             }
             State::Answer(all) => {
                 if !tls::verify(&all.dialler, &all.as_dialler(), content) {
                     return None;
                 }
-                say_hello(out);
+                say_hello(self.features, out);
                 Some(State::Version { peer: all.dialler, decoder: ControlDecoder::default() })
             }
             State::Version { .. } | State::Done | State::Failed(_) => None,

@@ -25,7 +25,7 @@ struct Side {
 impl Side {
     fn new(seed: u8, begin: Begin) -> Self {
         let (identity, mut out) = (identity(seed), Vec::new());
-        let start = LinkStart::new(begin, identity.id(), &mut out);
+        let start = LinkStart::new(begin, identity.id(), u32::from(seed) | 4, &mut out);
         Self { identity, start, out, result: Ok(None), left: Vec::new() }
     }
 
@@ -59,7 +59,7 @@ fn accept(binding: [u8; 32]) -> Begin {
 }
 
 fn up(seed: u8) -> Result<Option<Up>, Reason> {
-    Ok(Some(Up { peer: identity(seed).id(), version: 1 }))
+    Ok(Some(Up { peer: identity(seed).id(), version: 1, features: 4 }))
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn versions_that_do_not_meet_are_refused() {
     assert_eq!(a.result, Err(Reason::LinkRefused));
     let mut newer = Side::new(1, Begin::Proven(identity(2).id()));
     hello.clear();
-    Control::Hello { version_min: 1, version_max: 9, features: 0 }.encode(&mut hello);
+    Control::Hello { version_min: 1, version_max: 9, features: 4 }.encode(&mut hello);
     newer.take(&hello);
     assert_eq!(newer.result, up(2));
 }

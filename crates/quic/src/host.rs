@@ -224,6 +224,13 @@ impl QuicHost {
         tls::node_id(keys.first()?)
     }
 
+    /// Keying material that both ends of a connection can compute and nobody else (TLS exporter, RFC 8446 section 7.5).
+    pub fn export(&self, handle: ConnectionHandle, label: &[u8], context: &[u8]) -> Option<[u8; 32]> {
+        let mut out = [0; 32];
+        let session = self.slots.get(&handle)?.conn.crypto_session();
+        session.export_keying_material(&mut out, label, context).ok().map(|()| out)
+    }
+
     /// The protocol that both ends agreed on (ALPN), once connected.
     pub fn protocol(&self, handle: ConnectionHandle) -> Option<Vec<u8>> {
         let data = self.slots.get(&handle)?.conn.crypto_session().handshake_data()?;

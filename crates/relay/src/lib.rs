@@ -7,6 +7,7 @@
 //! Invariant: no packet makes this table grow; only set-ups do, and they are bounded by `capacity`.
 
 pub mod egress;
+mod prefetch;
 mod table;
 
-pub use table::{Arrival, CircuitTable, Duty, LinkId, Next};
+pub use table::{Arrival, CircuitTable, Duty, LinkId, Next, Peeled};

@@ -5,11 +5,15 @@ use wayfare_onion::{BackwardHop, ForwardHop};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{HEADER, Header, Joiner, Part, SizeClass, packet::rewrite};
 
+use crate::prefetch::prefetch;
+
 /// A link, by the number its host gave it. Never used twice.
 pub type LinkId = u32;
 
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// Slots that are never given out: the one of index 0.
+const RESERVED: usize = 1;
 
 /// Where a packet goes next: a link, and the circuit id that the node at its other end gave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,19 @@ pub enum Arrival {
     Half,
 }
 
+/// What became of a body that stands by itself, its header read already.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Peeled {
+    /// It goes on to there, with this counter.
+    Forward { next: Next, counter: u64 },
+    /// Likewise, towards the client.
+    Backward { next: Next, counter: u64 },
+    /// Its payload, for this exit, begins at `TAGS`.
+    Exit { circuit: u32 },
+    /// All its layers are still on.
+    Client { circuit: u32 },
+}
+
 struct Slot {
     link: LinkId,
     circuit: u32,
@@ -66,14 +83,14 @@ pub struct CircuitTable {
 }
 
 impl CircuitTable {
-    /// Gives out at most `capacity` ids at a time.
+    /// Gives out at most `capacity` ids at a time, and never 0, which means the link itself.
     pub fn new(capacity: usize) -> Self {
         Self { slots: Vec::new(), free: Vec::new(), capacity: capacity.min(INDEX_MASK as usize) }
     }
 
     /// Ids in use.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len().saturating_sub(RESERVED) - self.free.len()
     }
 
     /// No id is in use.
@@ -98,11 +115,16 @@ impl CircuitTable {
             *slot = Slot { link, circuit, body_bytes, generation, used: true, duty, joiner: None };
             return Ok(u32::from(generation) << INDEX_BITS | index);
         }
-        if self.slots.len() >= self.capacity {
+        if self.len() >= self.capacity {
             return Err(Reason::CircuitTableFull);
         }
+        let slot =
+            |used, duty| Slot { link, circuit, body_bytes, generation: 0, used, duty, joiner: None };
+        if self.slots.is_empty() {
+            self.slots.push(slot(false, Duty::Pending));
+        }
         let index = self.slots.len() as u32;
-        self.slots.push(Slot { link, circuit, body_bytes, generation: 0, used: true, duty, joiner: None });
+        self.slots.push(slot(true, duty));
         Ok(index)
     }
 
@@ -139,42 +161,82 @@ impl CircuitTable {
         self.slots.iter().filter(move |s| s.used && s.link == link).map(|s| s.circuit)
     }
 
-    /// Works one packet in place. What is not for us is refused with its reason, and nothing is changed by it.
+    /// Begins to load what [`Self::peel`] will need for this id.
     #[inline]
-    pub fn work(&mut self, link: LinkId, packet: &mut BytesMut, counters: &mut Counters) -> Result<Arrival, Reason> {
-        let header = Header::parse(packet)?;
-        let slot = self.slots.get_mut((header.cid & INDEX_MASK) as usize).ok_or(Reason::CircuitUnknown)?;
-        if !slot.used || slot.link != link || u32::from(slot.generation) != header.cid >> INDEX_BITS {
+    pub fn prefetch(&self, cid: u32) {
+        if let Some(slot) = self.slots.get((cid & INDEX_MASK) as usize) {
+            prefetch(slot);
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, link: LinkId, cid: u32) -> Result<&mut Slot, Reason> {
+        let slot = self.slots.get_mut((cid & INDEX_MASK) as usize).ok_or(Reason::CircuitUnknown)?;
+        if !slot.used || slot.link != link || u32::from(slot.generation) != cid >> INDEX_BITS {
             return Err(Reason::CircuitUnknown);
         }
-        if header.part != Part::Whole && !slot.join(header, packet, counters)? {
+        Ok(slot)
+    }
+
+    /// Works one body in place. What is not for us is refused with its reason, and nothing is changed by it.
+    ///
+    /// # Errors
+    /// [`Reason::CircuitUnknown`], [`Reason::PacketSize`], and those of [`ForwardHop::open`] and [`BackwardHop::seal`].
+    #[inline]
+    pub fn peel(&mut self, link: LinkId, cid: u32, counter: u64, body: &mut [u8]) -> Result<Peeled, Reason> {
+        self.slot(link, cid)?.peel(counter, body)
+    }
+
+    /// Works one packet in place, or half of one. What is not for us is refused with its reason, and nothing is changed by it.
+    ///
+    /// # Errors
+    /// Those of [`Self::peel`]; [`Reason::PacketTruncated`] and [`Reason::PacketVersion`] for a header that is none.
+    #[inline]
+    pub fn work(&mut self, link: LinkId, packet: &mut BytesMut, counters: &mut Counters) -> Result<Arrival, Reason> {
+        let Header { part, cid, counter } = Header::parse(packet)?;
+        let slot = self.slot(link, cid)?;
+        if part != Part::Whole && !slot.join(Header { part, cid, counter }, packet, counters)? {
             return Ok(Arrival::Half);
         }
-        if packet.len() != HEADER + slot.body_bytes as usize {
-            return Err(Reason::PacketSize);
-        }
-        match &mut slot.duty {
-            Duty::Forward(hop, next) => {
-                let counter = hop.open(header.counter, &mut packet[HEADER..])?;
+        Ok(match slot.peel(counter, &mut packet[HEADER..])? {
+            Peeled::Forward { next, counter } => {
                 rewrite(packet, next.cid, counter);
-                Ok(Arrival::Forward(next.link))
+                Arrival::Forward(next.link)
             }
-            Duty::Backward(hop, next) => {
-                let counter = hop.seal(header.counter, &mut packet[HEADER..])?;
+            Peeled::Backward { next, counter } => {
                 rewrite(packet, next.cid, counter);
-                Ok(Arrival::Backward(next.link))
+                Arrival::Backward(next.link)
             }
-            Duty::Exit(hop) => {
-                hop.open(header.counter, &mut packet[HEADER..])?;
-                Ok(Arrival::Exit { circuit: slot.circuit })
-            }
-            Duty::Client => Ok(Arrival::Client { circuit: slot.circuit, counter: header.counter }),
-            Duty::Pending => Err(Reason::CircuitUnknown),
-        }
+            Peeled::Exit { circuit } => Arrival::Exit { circuit },
+            Peeled::Client { circuit } => Arrival::Client { circuit, counter },
+        })
     }
 }
 
 impl Slot {
+    #[inline]
+    fn peel(&mut self, counter: u64, body: &mut [u8]) -> Result<Peeled, Reason> {
+        if body.len() != self.body_bytes as usize {
+            return Err(Reason::PacketSize);
+        }
+        match &mut self.duty {
+            Duty::Forward(hop, next) => {
+                let counter = hop.open(counter, body)?;
+                Ok(Peeled::Forward { next: *next, counter })
+            }
+            Duty::Backward(hop, next) => {
+                let counter = hop.seal(counter, body)?;
+                Ok(Peeled::Backward { next: *next, counter })
+            }
+            Duty::Exit(hop) => {
+                hop.open(counter, body)?;
+                Ok(Peeled::Exit { circuit: self.circuit })
+            }
+            Duty::Client => Ok(Peeled::Client { circuit: self.circuit }),
+            Duty::Pending => Err(Reason::CircuitUnknown),
+        }
+    }
+
     /// Joins a half with its other half, if that is here; then `packet` is whole.
     #[cold]
     fn join(&mut self, header: Header, packet: &mut BytesMut, counters: &mut Counters) -> Result<bool, Reason> {

@@ -124,6 +124,8 @@ reasons! {
     WebOversized = "web_oversized",
     /// It waited too long for the next link.
     QueueDelay = "queue_delay",
+    /// A fast packet from an address that no fast link is at, or that is not validated.
+    FastUnknown = "fast_unknown",
 }
 
 /// How often each reason occurred since the node started.

@@ -64,6 +64,8 @@ export const Schema = z.strictObject({
         .min(1 << 16)
         .default(16 << 20),
       link_idle_ms: z.int().min(500).max(60_000).default(3000),
+      fast_links: z.boolean().default(true),
+      offload: z.boolean().default(true),
     })
     .prefault({}),
   admin: z
@@ -203,6 +205,16 @@ export const KEYS: Record<string, KeyInfo> = {
     doc: 'A link without a sign of life for this long is lost.',
     valid: 'a number from 500 to 60000',
     kind: 'number',
+  },
+  'limits.fast_links': {
+    doc: 'Whether packets go beside QUIC, sealed once and not twice, where both ends have AES in hardware.',
+    valid: 'true or false',
+    kind: 'boolean',
+  },
+  'limits.offload': {
+    doc: 'Whether one system call moves many datagrams where the system can; off to look for faults in that.',
+    valid: 'true or false',
+    kind: 'boolean',
   },
   'admin.listen': {
     doc: 'Where `wayfare status` and metrics are served; loopback only; port 0 picks one (data_dir/admin.json says which).',

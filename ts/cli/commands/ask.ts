@@ -67,10 +67,15 @@ function peersText(peers: NodePeer[]): string {
     micros(peer.rtt_us),
     bytes(peer.bytes_received),
     bytes(peer.bytes_sent),
-    peer.transport ?? '-',
+    over(peer),
     peer.incoming ? 'by it' : 'by us',
   ]);
   return table([head, ...rows]);
+}
+
+/** What carries a link, and how large a packet goes beside it. */
+function over({ transport, fast_bytes }: NodePeer): string {
+  return fast_bytes > 0 ? `${transport}, fast to ${fast_bytes} B` : (transport ?? '-');
 }
 
 export function ask(program: Command, io: Io): void {

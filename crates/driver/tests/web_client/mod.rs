@@ -173,7 +173,7 @@ impl Browser {
         let (mut send, mut recv) = client.bidi(&[0x40, 0x41, 0]).await;
         let mut out = Vec::new();
         let begin = Begin::Dial { peer: relay.node.id(), bindings: vec![*named], nonce: [3; 32] };
-        let mut start = LinkStart::new(begin, identity.id(), &mut out);
+        let mut start = LinkStart::new(begin, identity.id(), 0, &mut out);
         loop {
             soon(send.write_all(&out)).await.unwrap();
             out.clear();

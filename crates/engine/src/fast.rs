@@ -1,0 +1,70 @@
+//! Packets of fast links, which the host works where they lie: it borrows the table for that, and hands back what stays here.
+
+use bytes::BytesMut;
+use wayfare_quic::Instant;
+use wayfare_relay::CircuitTable;
+use wayfare_types::{Counters, Reason};
+use wayfare_wire::{TAGS, get_payload};
+
+use crate::api::CircuitId;
+use crate::circuits::Circuit;
+use crate::engine::Engine;
+
+/// What inner datagrams are copied into, many to one allocation. Small enough that a piece which is kept keeps little else.
+const ARENA_BYTES: usize = 32 << 10;
+
+impl Engine {
+    /// The table of circuits, the counters of what is dropped, and whether this node passes packets on.
+    pub fn fast_parts(&mut self) -> (&mut CircuitTable, &mut Counters, bool) {
+        (&mut self.table, &mut self.counters, self.forwarding)
+    }
+
+    /// The host has passed on so many packets and bytes.
+    pub fn relayed(&mut self, forward: (u64, u64), backward: (u64, u64)) {
+        self.stats.relayed_packets_forward += forward.0;
+        self.stats.relayed_bytes_forward += forward.1;
+        self.stats.relayed_packets_backward += backward.0;
+        self.stats.relayed_bytes_backward += backward.1;
+    }
+
+    /// A packet of one of this client's circuits has come back, with all its layers on.
+    pub fn handle_client_body(&mut self, now: Instant, id: CircuitId, counter: u64, body: &mut [u8]) {
+        let Some(Circuit::Client(c)) = self.circuits.get_mut(&id) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
+        let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
+        if let Err(failed) = path.open(counter, body) {
+            return self.counters.count(failed.reason);
+        }
+        c.heard_at = now;
+        c.info.packets_backward += 1;
+        c.info.bytes_backward += body.len() as u64;
+        self.stats.client_packets_backward += 1;
+        self.stats.client_bytes_backward += body.len() as u64;
+        let exit = c.exit;
+        match self.inner_copy(body) {
+            Ok(inner) => self.inner_arrived_client(now, exit, inner),
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+
+    /// A client's packet has reached its exit, its last layer open.
+    pub fn handle_exit_body(&mut self, now: Instant, id: CircuitId, body: &[u8]) {
+        self.stats.exit_packets_forward += 1;
+        self.stats.exit_bytes_forward += body.len() as u64;
+        match self.inner_copy(body) {
+            Ok(inner) => self.inner_arrived_exit(now, id, inner),
+            Err(reason) => self.counters.count(reason),
+        }
+    }
+
+    /// The inner datagram of an opened body, in memory of its own.
+    fn inner_copy(&mut self, body: &[u8]) -> Result<BytesMut, Reason> {
+        let inner = body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)?;
+        if self.arena.capacity() < inner.len() {
+            self.arena = BytesMut::with_capacity(ARENA_BYTES.max(inner.len()));
+        }
+        self.arena.extend_from_slice(inner);
+        Ok(self.arena.split())
+    }
+}
