@@ -120,6 +120,7 @@ function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {
     linkIdleMs: limits.link_idle_ms,
     fastLinks: limits.fast_links,
     offload: limits.offload,
+    linkBytesPerSecond: limits.link_bytes_per_second,
   };
 }
 

@@ -62,6 +62,8 @@ export interface HostLimits {
   fastLinks: boolean;
   /** Whether system calls move many datagrams at once where the system can. Default true. */
   offload: boolean;
+  /** Bytes per second that may leave on each fast link; 0 is as much as goes. Default 0. */
+  linkBytesPerSecond: number;
 }
 
 export interface HopSpec {

@@ -52,6 +52,8 @@ pub struct Limits {
     pub fast_links: bool,
     /// Whether system calls move many datagrams at once where the system can.
     pub offload: bool,
+    /// What may leave on each link; 0 is as much as goes.
+    pub link_bytes_per_second: u64,
 }
 
 impl Default for Limits {
@@ -64,6 +66,7 @@ impl Default for Limits {
             link_idle_ms: 3000,
             fast_links: true,
             offload: true,
+            link_bytes_per_second: 0,
         }
     }
 }

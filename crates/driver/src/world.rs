@@ -208,7 +208,7 @@ impl World {
             receiver: Receiver::new(),
             filled: Vec::new(),
             arrived: Vec::new(),
-            fast: FastPath::new(options.limits.fast_links),
+            fast: FastPath::new(options.limits.fast_links, options.limits.link_bytes_per_second),
             transmit: Vec::new(),
             unsent: None,
             links: FxHashMap::default(),

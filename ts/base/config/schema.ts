@@ -66,6 +66,7 @@ export const Schema = z.strictObject({
       link_idle_ms: z.int().min(500).max(60_000).default(3000),
       fast_links: z.boolean().default(true),
       offload: z.boolean().default(true),
+      link_bytes_per_second: z.int().min(0).default(0),
     })
     .prefault({}),
   admin: z
@@ -215,6 +216,11 @@ export const KEYS: Record<string, KeyInfo> = {
     doc: 'Whether one system call moves many datagrams where the system can; off to look for faults in that.',
     valid: 'true or false',
     kind: 'boolean',
+  },
+  'limits.link_bytes_per_second': {
+    doc: 'Bytes per second that may leave on each link beside QUIC; 0 is as much as goes. More waits in a short queue.',
+    valid: 'a number from 0',
+    kind: 'number',
   },
   'admin.listen': {
     doc: 'Where `wayfare status` and metrics are served; loopback only; port 0 picks one (data_dir/admin.json says which).',

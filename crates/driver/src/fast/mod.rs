@@ -3,7 +3,8 @@
 //! Invariant: packets are taken from the address pair only at which the session's neighbour was validated, by QUIC's handshake
 //! or, once that address has changed, by a challenge of ours that came back from there.
 
-use std::collections::VecDeque;
+mod send;
+
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,19 +14,18 @@ use rustc_hash::FxHashMap;
 use wayfare_engine::SizeClass;
 use wayfare_fast::{BatchOut, FastLink, Local, SECRET_BYTES, Stage, Taken, hardware_aes};
 use wayfare_quic::Instant;
-use wayfare_types::{Counters, Reason};
+use wayfare_types::Reason;
 use wayfare_wire::fast::{FAST_HEADER, is_fast};
 use wayfare_wire::{HEADER, Part};
 
 use crate::links::LinkId;
 use crate::random::SystemRandom;
-use crate::udp::{Filled, Sent, Udp};
+use crate::udp::{Filled, Udp};
 use crate::world::World;
+use send::{Batch, Egress, Route, segments_max, socket, transmit};
 
 /// How often probes are looked at while fast packets go.
 const PROBE_TICK: Duration = Duration::from_millis(250);
-/// What may wait for the kernel's buffers, all links together.
-const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// A link's fast side.
 pub(crate) struct FastSide {
@@ -38,18 +38,14 @@ pub(crate) struct FastSide {
 }
 
 impl FastSide {
+    fn route(&self) -> Route {
+        Route { to: self.address, from: self.local_ip }
+    }
+
     /// Whether packets to this address of ours are for this link.
     fn is_at(&self, to: Option<IpAddr>) -> bool {
         self.local_ip.is_none_or(|ip| to.is_none_or(|to| to == ip))
     }
-}
-
-/// Packets for one link that the kernel had no room for.
-struct Waiting {
-    link: LinkId,
-    segment: usize,
-    packets: usize,
-    bytes: Vec<u8>,
 }
 
 /// What a node has of fast links.
@@ -60,12 +56,10 @@ pub(crate) struct FastPath {
     by_address: FxHashMap<SocketAddr, Vec<LinkId>>,
     probe_at: Option<Instant>,
     locals: Vec<(LinkId, Local, Place)>,
-    /// What came and what was sent in this batch, for the links' figures: packets and bytes.
+    /// What came in this batch, for the links' figures: packets and bytes.
     received: Vec<(LinkId, u64, u64)>,
-    sent: Vec<(LinkId, u64, u64)>,
     plain: Vec<(LinkId, Bytes)>,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+    egress: Egress,
 }
 
 /// A packet in the receiver's buffers.
@@ -77,7 +71,8 @@ struct Place {
 }
 
 impl FastPath {
-    pub fn new(wanted: bool) -> Self {
+    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes.
+    pub fn new(wanted: bool, bytes_per_s: u64) -> Self {
         Self {
             offered: wanted && hardware_aes(),
             stage: Stage::default(),
@@ -85,16 +80,14 @@ impl FastPath {
             probe_at: None,
             locals: Vec::new(),
             received: Vec::new(),
-            sent: Vec::new(),
             plain: Vec::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            egress: Egress::new(bytes_per_s),
         }
     }
 
-    /// When probes are due.
+    /// When probes are due, or a link may send more.
     pub fn deadline(&self) -> Option<Instant> {
-        self.probe_at
+        self.probe_at.into_iter().chain(self.egress.deadline()).min()
     }
 
     fn probe_by(&mut self, at: Instant) {
@@ -133,6 +126,7 @@ impl World {
     /// A link is gone.
     pub fn fast_end(&mut self, id: LinkId, address: SocketAddr) {
         self.fast.drop_address(address, id);
+        self.fast.egress.forget(id, self.engine.counters());
     }
 
     /// Looks whether a session's neighbour is at another address now; `narrower`: its path takes less than before.
@@ -265,31 +259,20 @@ impl World {
     }
 
     fn fast_send_stage(&mut self, now: Instant) {
-        let Self { fast, links, receiver, sockets, .. } = self;
-        let FastPath { stage, sent, plain, waiting, waiting_bytes, .. } = fast;
-        let mut full = 0;
+        let Self { fast, links, receiver, sockets, engine, .. } = self;
+        let FastPath { stage, plain, egress, .. } = fast;
+        let side_of = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref());
         stage.send(
             &mut receiver.buffers,
-            |id| links.get(&id).and_then(|l| l.fast.as_deref()).map(|side| &side.link),
+            |id| side_of(id).map(|side| &side.link),
             |out| match out {
                 BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
                 BatchOut::Fast { link, segment, packets, slices } => {
-                    let Some(side) = links.get(&link).and_then(|l| l.fast.as_deref()) else { return };
-                    let bytes: usize = slices.iter().map(|s| s.len()).sum();
-                    if waiting.is_empty() && send(sockets, side, segment, packets, slices) == Sent::Done {
-                        return sent.push((link, packets as u64, bytes as u64));
-                    }
-                    if *waiting_bytes + bytes > WAITING_BYTES_MAX {
-                        full += packets as u64;
-                        return;
-                    }
-                    let copy = slices.iter().flat_map(|s| s.iter().copied()).collect();
-                    *waiting_bytes += bytes;
-                    waiting.push_back(Waiting { link, segment, packets, bytes: copy });
+                    let Some(side) = side_of(link) else { return };
+                    egress.send(now, sockets, side.route(), Batch { link, segment, packets, slices }, engine.counters());
                 }
             },
         );
-        (0..full).for_each(|_| self.engine.counters().count(Reason::QueueFull));
         self.fast_account(now);
         let mut plain = std::mem::take(&mut self.fast.plain);
         plain.drain(..).for_each(|(link, packet)| self.send_plain(link, packet));
@@ -297,11 +280,11 @@ impl World {
     }
 
     fn fast_account(&mut self, now: Instant) {
-        if self.fast.sent.is_empty() {
+        if self.fast.egress.sent.is_empty() {
             return;
         }
         self.fast.probe_by(now + PROBE_TICK);
-        for (id, packets, bytes) in self.fast.sent.drain(..) {
+        for (id, packets, bytes) in self.fast.egress.sent.drain(..) {
             let Some(link) = self.links.get_mut(&id) else { continue };
             link.packets_sent += packets;
             link.bytes_sent += bytes;
@@ -318,20 +301,10 @@ impl World {
             return false;
         }
         wayfare_fast::seal_run(side.link.sealer(), data, stride);
-        let most = (UDP_BYTES_MAX / stride).clamp(1, SEGMENTS_MAX);
-        for batch in data.chunks(most * stride) {
+        for batch in data.chunks(segments_max(stride) * stride) {
             let packets = batch.len().div_ceil(stride);
-            let FastPath { sent, waiting, waiting_bytes, .. } = &mut self.fast;
-            if waiting.is_empty()
-                && send(&self.sockets, side, stride, packets, &[IoSlice::new(batch)]) == Sent::Done
-            {
-                sent.push((id, packets as u64, batch.len() as u64));
-            } else if *waiting_bytes + batch.len() > WAITING_BYTES_MAX {
-                (0..packets).for_each(|_| self.engine.counters().count(Reason::QueueFull));
-            } else {
-                *waiting_bytes += batch.len();
-                waiting.push_back(Waiting { link: id, segment: stride, packets, bytes: batch.to_vec() });
-            }
+            let batch = Batch { link: id, segment: stride, packets, slices: &[IoSlice::new(batch)] };
+            self.fast.egress.send(now, &self.sockets, side.route(), batch, self.engine.counters());
         }
         self.fast_account(now);
         true
@@ -358,7 +331,8 @@ impl World {
     /// A probe or its echo: lost when the kernel's buffer is full.
     fn fast_send_control(&mut self, id: LinkId, packet: &[u8]) {
         if let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_deref()) {
-            send(&self.sockets, side, packet.len(), 1, &[IoSlice::new(packet)]);
+            let batch = Batch { link: id, segment: packet.len(), packets: 1, slices: &[IoSlice::new(packet)] };
+            transmit(&self.sockets, side.route(), batch);
         }
     }
 
@@ -376,7 +350,8 @@ impl World {
             side.link.set_rtt(rtt.unwrap_or_default());
             let before = side.link.max_packet();
             while let Some(probe) = side.link.poll_probe(now, &mut SystemRandom) {
-                send(&self.sockets, side, probe.len(), 1, &[IoSlice::new(&probe)]);
+                let batch = Batch { link: id, segment: probe.len(), packets: 1, slices: &[IoSlice::new(&probe)] };
+                transmit(&self.sockets, side.route(), batch);
             }
             if let Some(at) = side.link.poll_timeout() {
                 self.fast.probe_by(at.max(now + Duration::from_millis(1)));
@@ -389,45 +364,15 @@ impl World {
 
     /// Sends what waited, as far as the kernel takes it; whether anything went.
     pub fn fast_flush(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        while let Some(first) = self.fast.waiting.front() {
-            if let Some(side) = self.links.get(&first.link).and_then(|l| l.fast.as_deref()) {
-                if send(&self.sockets, side, first.segment, first.packets, &[IoSlice::new(&first.bytes)]) == Sent::Blocked
-                {
-                    break;
-                }
-                self.fast.sent.push((first.link, first.packets as u64, first.bytes.len() as u64));
-            } else {
-                count(self.engine.counters(), Reason::LinkGone, first.packets);
-            }
-            any = true;
-            self.fast.waiting_bytes -= first.bytes.len();
-            self.fast.waiting.pop_front();
-        }
+        let Self { fast, links, sockets, engine, .. } = self;
+        let route = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref()).map(FastSide::route);
+        let any = fast.egress.flush(now, sockets, route, engine.counters());
         self.fast_account(now);
         any
     }
 
     /// Which socket fast packets wait for.
     pub fn fast_blocked_on(&self) -> Option<&Udp> {
-        let link = self.links.get(&self.fast.waiting.front()?.link)?;
-        socket(&self.sockets, link.address)
+        socket(&self.sockets, self.links.get(&self.fast.egress.blocked()?)?.address)
     }
-}
-
-const SEGMENTS_MAX: usize = 64;
-const UDP_BYTES_MAX: usize = 65_507;
-
-fn count(counters: &mut Counters, reason: Reason, times: usize) {
-    (0..times).for_each(|_| counters.count(reason));
-}
-
-fn socket(sockets: &[Udp], to: SocketAddr) -> Option<&Udp> {
-    sockets.iter().find(|s| s.address().is_ipv4() == to.is_ipv4())
-}
-
-fn send(sockets: &[Udp], side: &FastSide, segment: usize, packets: usize, slices: &[IoSlice<'_>]) -> Sent {
-    // A neighbour of a family that no socket is of has no session either.
-    socket(sockets, side.address)
-        .map_or(Sent::Done, |s| s.send_gathered(side.address, side.local_ip, segment, packets, slices))
 }

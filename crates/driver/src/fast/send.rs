@@ -1,0 +1,236 @@
+//! What leaves on fast links: at once where the kernel and the link's rate allow, else through the link's queue.
+//!
+//! Invariant: all queues together hold no more than [`QUEUED_BYTES_MAX`]; a packet is sent, or waits, or is counted.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use wayfare_quic::Instant;
+use wayfare_relay::egress::{EgressQueue, Filled, Limits, Rate, Storage};
+use wayfare_types::{Counters, Reason};
+
+use crate::links::LinkId;
+use crate::udp::{Sent, Udp};
+
+/// What one send can hold: segments of Linux's UDP_MAX_SEGMENTS, bytes of an IPv4 packet less its headers.
+pub(super) const SEGMENTS_MAX: usize = 64;
+const UDP_BYTES_MAX: usize = 65_507;
+/// The memory of all queues of a node.
+const QUEUED_BYTES_MAX: usize = 16 << 20;
+/// What a link with a rate may send at once after a pause.
+const BURST: Duration = Duration::from_millis(5);
+/// Every packet is worth the same until circuits pay for their place.
+const PRIORITY: u32 = 0;
+
+/// How many packets of this size one send holds.
+pub(super) fn segments_max(packet_bytes: usize) -> usize {
+    (UDP_BYTES_MAX / packet_bytes.max(1)).clamp(1, SEGMENTS_MAX)
+}
+
+/// Where a link's packets go, and from which of our addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub to: SocketAddr,
+    pub from: Option<IpAddr>,
+}
+
+/// Packets of one size, behind one another in slices; the last may be shorter.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub link: LinkId,
+    pub segment: usize,
+    pub packets: usize,
+    pub slices: &'a [IoSlice<'a>],
+}
+
+/// A batch that the kernel had no room for when it came out of its queue.
+struct Held {
+    link: LinkId,
+    filled: Filled,
+    bytes: Vec<u8>,
+}
+
+/// See the module.
+pub(super) struct Egress {
+    start: Instant,
+    rate: Option<Rate>,
+    queues: FxHashMap<LinkId, EgressQueue>,
+    /// Links whose queues hold something, in the order of their turns.
+    turns: VecDeque<LinkId>,
+    storage: Storage,
+    held: Option<Held>,
+    /// When a queue's rate lets the next packet go.
+    due_at: Option<Instant>,
+    buffer: Vec<u8>,
+    /// What was sent since it was last asked: packets and bytes.
+    pub sent: Vec<(LinkId, u64, u64)>,
+}
+
+impl Egress {
+    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes.
+    pub fn new(bytes_per_s: u64) -> Self {
+        let burst_bytes = bytes_per_s.saturating_mul(BURST.as_millis() as u64) / 1000;
+        Self {
+            start: Instant::now(),
+            rate: (bytes_per_s > 0).then_some(Rate { rate_bytes_per_s: bytes_per_s, burst_bytes }),
+            queues: FxHashMap::default(),
+            turns: VecDeque::new(),
+            storage: Storage::new(QUEUED_BYTES_MAX),
+            held: None,
+            due_at: None,
+            buffer: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_micros() as u64
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { rate: self.rate, ..Limits::default() }
+    }
+
+    /// Sends a batch, or as much of it as may go now; the rest waits.
+    pub fn send(&mut self, now: Instant, sockets: &[Udp], route: Route, batch: Batch<'_>, counters: &mut Counters) {
+        let Batch { link, segment, packets, slices } = batch;
+        let now_us = self.micros(now);
+        // Only links that have had to wait, or have a rate, have a queue at all.
+        if self.rate.is_some() {
+            let limits = self.limits();
+            self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
+        }
+        let may = match self.queues.get_mut(&link) {
+            Some(queue) => queue.admit(now_us, segment, packets),
+            None => packets,
+        };
+        let gone = if may == packets {
+            if transmit(sockets, route, batch) == Sent::Done { packets } else { 0 }
+        } else if may > 0 {
+            let head: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(may * segment).collect();
+            let head = Batch { packets: may, slices: &[IoSlice::new(&head)], ..batch };
+            if transmit(sockets, route, head) == Sent::Done { may } else { 0 }
+        } else {
+            0
+        };
+        let bytes: usize = slices.iter().map(|s| s.len()).sum();
+        if gone > 0 {
+            self.sent.push((link, gone as u64, bytes.min(gone * segment) as u64));
+        }
+        if gone == packets {
+            return;
+        }
+        let limits = self.limits();
+        let queue = self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
+        let idle = queue.is_empty();
+        for packet in slices.iter().flat_map(|s| s.chunks(segment.max(1))).skip(gone) {
+            if let Err(reason) = queue.push(now_us, packet, PRIORITY, &mut self.storage, counters) {
+                counters.count(reason);
+            }
+        }
+        if idle && !queue.is_empty() {
+            self.turns.push_back(link);
+            if let Some(at) = queue.next_at(now_us) {
+                self.due(at);
+            }
+        }
+    }
+
+    fn due(&mut self, at_us: u64) {
+        let at = self.start + Duration::from_micros(at_us);
+        self.due_at = Some(self.due_at.map_or(at, |due| due.min(at)));
+    }
+
+    /// Sends what waits, as far as kernel and rates allow, a batch of each link in turn; whether anything went. `route` says
+    /// where a link's packets go, if it still has a fast side.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        sockets: &[Udp],
+        route: impl Fn(LinkId) -> Option<Route>,
+        counters: &mut Counters,
+    ) -> bool {
+        if self.held.is_none() && self.turns.is_empty() {
+            return false;
+        }
+        let now_us = self.micros(now);
+        let mut any = false;
+        self.due_at = None;
+        loop {
+            if let Some(held) = &self.held {
+                let Held { link, filled, bytes } = held;
+                let batch = Batch {
+                    link: *link,
+                    segment: filled.stride,
+                    packets: filled.packets,
+                    slices: &[IoSlice::new(bytes)],
+                };
+                match route(*link) {
+                    None => (0..filled.packets).for_each(|_| counters.count(Reason::LinkGone)),
+                    Some(route) if transmit(sockets, route, batch) == Sent::Blocked => return any,
+                    Some(_) => self.sent.push((*link, filled.packets as u64, bytes.len() as u64)),
+                }
+                any = true;
+                self.buffer = self.held.take().map(|held| held.bytes).unwrap_or_default();
+            }
+            if !self.next(now_us, counters) {
+                return any;
+            }
+        }
+    }
+
+    /// Takes the next batch out of a queue whose turn it is; `false` when none may go now.
+    fn next(&mut self, now_us: u64, counters: &mut Counters) -> bool {
+        for _ in 0..self.turns.len() {
+            let Some(link) = self.turns.pop_front() else { return false };
+            let Some(queue) = self.queues.get_mut(&link) else { continue };
+            let mut bytes = std::mem::take(&mut self.buffer);
+            bytes.clear();
+            let filled = queue.fill(now_us, UDP_BYTES_MAX, SEGMENTS_MAX, &mut bytes, &mut self.storage, counters);
+            if !queue.is_empty() {
+                self.turns.push_back(link);
+            }
+            let Some(filled) = filled else {
+                let next_at = queue.next_at(now_us);
+                self.buffer = bytes;
+                next_at.into_iter().for_each(|at| self.due(at));
+                continue;
+            };
+            self.held = Some(Held { link, filled, bytes });
+            return true;
+        }
+        false
+    }
+
+    /// A link is gone, and what waited for it.
+    pub fn forget(&mut self, link: LinkId, counters: &mut Counters) {
+        if let Some(mut queue) = self.queues.remove(&link) {
+            queue.clear(Reason::LinkGone, &mut self.storage, counters);
+            self.turns.retain(|waiting| *waiting != link);
+        }
+    }
+
+    /// When a rate lets more go.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.due_at
+    }
+
+    /// The link whose batch waits for the kernel's buffer.
+    pub fn blocked(&self) -> Option<LinkId> {
+        self.held.as_ref().map(|held| held.link)
+    }
+}
+
+pub(super) fn socket(sockets: &[Udp], to: SocketAddr) -> Option<&Udp> {
+    sockets.iter().find(|s| s.address().is_ipv4() == to.is_ipv4())
+}
+
+/// Sends a batch past all queues.
+pub(super) fn transmit(sockets: &[Udp], route: Route, batch: Batch<'_>) -> Sent {
+    let Batch { segment, packets, slices, .. } = batch;
+    // A neighbour of a family that no socket is of has no session either.
+    socket(sockets, route.to).map_or(Sent::Done, |s| s.send_gathered(route.to, route.from, segment, packets, slices))
+}
