@@ -15,6 +15,8 @@ export interface At {
   peers: Record<string, Shown>;
   fairness: Transfer | undefined;
   datagrams: Datagrams[];
+  /** What our nodes said of themselves at the end. */
+  state?: unknown;
 }
 
 /** Loss up to this is what a call or a game does not notice. */

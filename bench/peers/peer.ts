@@ -22,6 +22,8 @@ export interface Running {
   /** Where this peer's client reaches the origin, when not at its address. */
   origin?: string;
   processes: { role: string; child: Child }[];
+  /** What it says of itself, for the record. */
+  state?: () => Promise<unknown>;
 }
 
 /** Port of the origin, TCP and UDP. */

@@ -81,7 +81,9 @@ async function measure(
       await oneRound(space, running, peers, at, asked);
     }
     const ours = running.get('ours');
-    if (!asked.more || ours === undefined) return;
+    if (ours === undefined) return;
+    at.state = await ours.state?.();
+    if (!asked.more) return;
     note(`${FLOWS} downloads at once`);
     at.fairness = await transfer(space, ours, 'download', 2 * asked.seconds, FLOWS);
     note('datagrams');

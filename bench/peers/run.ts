@@ -3,6 +3,8 @@
  * cores, every process in a network namespace. Writes bench/results/peers.json, prints a table of ratios.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SetupError } from '../../scripts/setup/progress.mjs';
 import { Cleanup } from '../../tests/harness/cleanup.js';
@@ -10,6 +12,7 @@ import { machine } from '../machine.js';
 import { judge, type Limit, table } from '../rows.js';
 import { direct } from './direct.js';
 import { type At, rowsOf } from './figures.js';
+import { peersFolder } from './install.js';
 import { ours } from './ours.js';
 import type { Peer } from './peer.js';
 import { rounds } from './rounds.js';
@@ -34,10 +37,11 @@ const HELP = `usage: npm run bench:peers -- [--only PEER]... [--mtu N]... [--rou
 peers, which are brought into .cache/peers (the first time takes minutes):
 ${PEERS.map((p) => `  ${p.name.padEnd(12)} ${p.title}`).join('\n')}
 
-Needs Linux and root, for network namespaces; nothing of them is left when it ends. Writes bench/results/peers.json.
+Needs Linux and root, for network namespaces; nothing of them is left when it ends. Writes bench/results/peers.json, and
+.cache/peers/last.json with every round, the links' packet sizes and what was dropped, also of runs that are not recorded.
 A quiet machine gives the clearest figures.`;
 
-const results = new URL('../results/', import.meta.url);
+const recorded = new URL('../results/peers.json', import.meta.url);
 
 class Usage extends Error {}
 
@@ -116,10 +120,10 @@ async function main(cleanup: Cleanup, signal: AbortSignal): Promise<number> {
   const rows = all.flatMap(rowsOf).map((row) => judge(row, limits));
   const missed = rows.filter((row) => row.held === false && !row.tolerated).map((row) => row.name);
   const said = { machine: described, versions, missing, rows };
-  if (asked.whole) {
-    await mkdir(results, { recursive: true });
-    const result = { name: 'peers', at: new Date().toISOString(), ...said, rounds: all };
-    await writeFile(new URL('peers.json', results), `${JSON.stringify(result, null, 2)}\n`);
+  const result = JSON.stringify({ name: 'peers', at: new Date().toISOString(), ...said, rounds: all }, null, 2);
+  for (const file of [peersFolder('last.json'), ...(asked.whole ? [fileURLToPath(recorded)] : [])]) {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, `${result}\n`);
   }
   if (asked.json) console.log(JSON.stringify({ v: 1, ...said, missed }));
   else console.log(table(rows, 'peer'));
