@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { CircuitSpec, NodeHost } from '../core/host.js';
+import { WayfareError } from '../base/errors.js';
+import type { CircuitSpec, NodeHost, SizeClass } from '../core/host.js';
 import { ManualClock, settle } from '../testing/clock.js';
 import { node } from '../testing/descriptors.js';
 import { quiet } from '../testing/log.js';
@@ -7,14 +8,20 @@ import { seeded } from '../testing/seeded.js';
 import { Builder } from './builder.js';
 import { Suspicion } from './suspicion.js';
 
-/** Every set-up is answered at once. */
-function world(relayCount: number, seed: number) {
+/** Every set-up is answered at once, or refused for its class. */
+function world(relayCount: number, seed: number, sizeClass: SizeClass = 'M', carried: SizeClass[] = ['M']) {
   const relays = Array.from({ length: relayCount }, (_, i) => node(`relay${i}`));
   const exit = node('exit', { exit: true });
   const opened: string[][] = [];
   const closed: number[] = [];
+  const asked: (SizeClass | undefined)[] = [];
   const host = {
-    circuitOpen: async ({ hops }: CircuitSpec) => opened.push(hops.map((hop) => hop.id)),
+    circuitOpen: async (spec: CircuitSpec) => {
+      asked.push(spec.sizeClass);
+      if (!carried.some((each) => each === spec.sizeClass))
+        throw new WayfareError('setup_class', 'too large for a link');
+      return opened.push(spec.hops.map((hop) => hop.id));
+    },
     circuitClose: (circuit: number) => void closed.push(circuit),
   } as unknown as NodeHost;
   const clock = new ManualClock();
@@ -29,9 +36,19 @@ function world(relayCount: number, seed: number) {
     suspicion,
     self: node('self').id,
     hops: 3,
-    sizeClass: 'M',
+    sizeClass,
   });
-  return { relays: relays.map(({ id }) => id), exit: exit.id, opened, closed, clock, suspicion, builder };
+  return {
+    relays: relays.map(({ id }) => id),
+    exit: exit.id,
+    opened,
+    closed,
+    asked,
+    carried,
+    clock,
+    suspicion,
+    builder,
+  };
 }
 
 const SEEDS = Array.from({ length: 50 }, (_, seed) => seed);
@@ -84,5 +101,22 @@ describe('a set-up that is answered', () => {
     // What was a fault of the moment is forgotten without it.
     await clock.pass(60_000);
     expect(relays.map((id) => suspicion.of(id))).toEqual([0, 0]);
+  });
+});
+
+describe('the size class of a circuit', () => {
+  it('falls back by one class at each refusal, which is held against no relay', async () => {
+    const { relays, exit, asked, suspicion, builder } = world(2, 1, 'X', ['J', 'L']);
+    expect((await builder.build(1)).sizeClass).toBe('J');
+    expect(asked).toEqual(['X', 'J']);
+    expect([...relays, exit].map((id) => suspicion.of(id))).toEqual([0, 0, 0]);
+  });
+
+  it('is none that a moving connection does not fit in', async () => {
+    const { exit, asked, carried, builder } = world(2, 1, 'X', ['L']);
+    await expect(builder.race(1, exit, 'J')).rejects.toMatchObject({ code: 'setup_class' });
+    expect(asked).toEqual(['X', 'J']);
+    carried.push('J');
+    expect((await builder.race(1, exit, 'J')).sizeClass).toBe('J');
   });
 });

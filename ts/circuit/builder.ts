@@ -6,8 +6,9 @@
 import { type Descriptor, onionKeyAt } from '../base/directory.js';
 import { asWayfareError, NetworkError, WayfareError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
-import type { CircuitId, NodeHost } from '../core/host.js';
+import type { CircuitId, NodeHost, SizeClass } from '../core/host.js';
 import { within } from '../core/timing.js';
+import { SizeClasses } from './classes.js';
 import { choosePath } from './path.js';
 import type { Suspicion } from './suspicion.js';
 
@@ -16,6 +17,7 @@ export const BUILD_MS_MAX = 2000;
 
 export interface Circuit {
   id: CircuitId;
+  sizeClass: SizeClass;
   /** Node ids, entry first, exit last. */
   path: string[];
   built_ms: number;
@@ -33,7 +35,8 @@ export interface BuilderParts {
   /** Brings a link to this node up; throws where there is none to be had. */
   link(id: string): Promise<unknown>;
   hops: number;
-  sizeClass: 'M' | 'L';
+  /** The largest that circuits ask for. */
+  sizeClass: SizeClass;
 }
 
 /** The core's own choice where every hop takes it; else the suite that all nodes must take. */
@@ -46,9 +49,11 @@ const RACE_PATHS_MAX = 16;
 
 export class Builder {
   readonly #parts: BuilderParts;
+  readonly #classes: SizeClasses;
 
   constructor(parts: BuilderParts) {
     this.#parts = parts;
+    this.#classes = new SizeClasses(parts.sizeClass, parts.clock);
   }
 
   /** One circuit, trying other paths after a failure, `tries` in all. */
@@ -65,8 +70,8 @@ export class Builder {
     throw asWayfareError(last, 'circuit_failed');
   }
 
-  /** The first of `width` circuits that comes up; the others are closed. */
-  async race(width: number, exit: string): Promise<Circuit> {
+  /** The first of `width` circuits that comes up; the others are closed. Of a smaller class than `atLeast` none is built. */
+  async race(width: number, exit: string, atLeast?: SizeClass): Promise<Circuit> {
     // Each path avoids the relays of those before it: where few relays are left, two paths over the same dead one lose
     // the whole race.
     const drawn = new Map<string, number>();
@@ -77,7 +82,7 @@ export class Builder {
     });
     // The same path twice would only cost.
     const distinct = [...new Map(paths.map((path) => [path.map((d) => d.id).join(), path])).values()];
-    const attempts = distinct.map((path) => this.#along(path));
+    const attempts = distinct.map((path) => this.#along(path, atLeast));
     const winner = await Promise.any(attempts).catch((errors: AggregateError) => {
       throw asWayfareError(errors.errors[0], 'circuit_failed');
     });
@@ -112,9 +117,10 @@ export class Builder {
     });
   }
 
-  async #along(path: Descriptor[]): Promise<Circuit> {
-    const { host, clock, log, suspicion, sizeClass } = this.#parts;
+  async #along(path: Descriptor[], atLeast?: SizeClass): Promise<Circuit> {
+    const { self, host, clock, log, suspicion } = this.#parts;
     const ids = path.map((d) => d.id);
+    const nodes = [self, ...ids];
     const entry = ids[0] as string;
     try {
       await this.#parts.link(entry);
@@ -124,15 +130,23 @@ export class Builder {
     }
     const now_s = clock.now_ms() / 1000;
     const hops = path.map((d) => ({ id: d.id, onionKey: onionKeyAt(d, now_s)?.key ?? new Uint8Array() }));
-    try {
-      const opening = host.circuitOpen({ hops, sizeClass, ...suiteOf(path) });
-      const id = await within(clock, BUILD_MS_MAX, 'a circuit', opening, (late) => host.circuitClose(late));
-      // Nobody is cleared by that: who drops packets answers set-ups too. What comes back over the circuit does it.
-      return { id, path: ids, built_ms: clock.now_ms() };
-    } catch (error) {
-      suspicion.failed(ids);
-      log.debug('circuit failed', { code: asWayfareError(error, 'circuit_failed').code });
-      throw error;
+    for (;;) {
+      const sizeClass = this.#classes.of(nodes, atLeast);
+      try {
+        const opening = host.circuitOpen({ hops, sizeClass, ...suiteOf(path) });
+        const id = await within(clock, BUILD_MS_MAX, 'a circuit', opening, (late) => host.circuitClose(late));
+        this.#classes.carried(nodes, sizeClass);
+        // Nobody is cleared by that: who drops packets answers set-ups too. What comes back over the circuit does it.
+        return { id, sizeClass, path: ids, built_ms: clock.now_ms() };
+      } catch (error) {
+        const { code } = asWayfareError(error, 'circuit_failed');
+        // A link of the path is smaller or slower than others. That is nobody's failure.
+        const smaller = code === 'setup_class' && this.#classes.refused(nodes, sizeClass);
+        if (smaller && sizeClass !== atLeast) continue;
+        suspicion.failed(ids);
+        log.debug('circuit failed', { code });
+        throw error;
+      }
     }
   }
 }

@@ -231,7 +231,7 @@ export class CircuitPool {
     try {
       for (;;) {
         try {
-          const circuit = await builder.race(RACE_WIDTH, exit);
+          const circuit = await builder.race(RACE_WIDTH, exit, old.sizeClass);
           if (!this.#routes.has(route.connection)) return host.circuitClose(circuit.id);
           host.connectionMove(route.connection, circuit.id);
           route.circuit = circuit;

@@ -73,11 +73,17 @@ export interface HopSpec {
   onionKey: Uint8Array;
 }
 
+/** Payload per packet: 1202 (M), 1314 (L), and the jumbo classes of fast links, 8854 (J) and 16,238 bytes (X). */
+export type SizeClass = 'M' | 'L' | 'J' | 'X';
+
 export interface CircuitSpec {
   /** 1 to 5 hops; the first must be a neighbour with a link up, the last an exit. */
   hops: HopSpec[];
-  /** Payload 1202 (M) or 1314 bytes (L). Default `L`; links that are too small for either carry packets in halves. */
-  sizeClass?: 'M' | 'L';
+  /**
+   * Default `L`. Links that are too small for `M` or `L` carry packets in halves; where a link of the path does not carry a jumbo
+   * class, the set-up is refused as `setup_class`.
+   */
+  sizeClass?: SizeClass;
   /** Default: AES-128-GCM where this CPU has AES, else ChaCha20-Poly1305. */
   suite?: 'aes128gcm' | 'aes256gcm' | 'chacha20poly1305';
 }

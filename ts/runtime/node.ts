@@ -147,7 +147,7 @@ export class WayfareNode extends NodeEventTarget {
       suspicion,
       self: this.id,
       hops: options.hops ?? 3,
-      sizeClass: options.sizeClass ?? 'L',
+      sizeClass: options.sizeClass ?? 'X',
     });
     const onChange = (change: PathEvent['change'], path: string[]) =>
       void this.dispatchEvent(new PathEvent(change, this.#hops(path)));

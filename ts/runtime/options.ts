@@ -4,7 +4,7 @@ import { UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
 import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
-import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions } from '../core/host.js';
+import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions, SizeClass } from '../core/host.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 import type { AuthorityCertificate, ReliableTransports } from '../transport/reliable-ports.js';
@@ -49,8 +49,11 @@ export interface NodeOptions {
   exit?: ExitOptions;
   /** Hops of a path, the exit included: 1 to 5. Default 3. */
   hops?: number;
-  /** Payload of its circuits' packets: M 1,202 bytes, L 1,314. Default L; links too small for either carry them in halves. */
-  sizeClass?: 'M' | 'L';
+  /**
+   * The largest payload of its circuits' packets: M 1,202 bytes, L 1,314; J 8,854 and X 16,238 where every link of a path is fast
+   * and takes them, else the next smaller class. Default X. Links too small for M or L carry those in halves.
+   */
+  sizeClass?: SizeClass;
   /** What it does at most; a default for each. */
   limits?: Partial<HostLimits>;
   /** Where it writes what it does. Default: nowhere. */

@@ -45,7 +45,7 @@ pub struct HopSpec {
 #[napi(object)]
 pub struct CircuitSpec {
     pub hops: Vec<HopSpec>,
-    #[napi(ts_type = "'M' | 'L'")]
+    #[napi(ts_type = "'M' | 'L' | 'J' | 'X'")]
     pub size_class: Option<String>,
     #[napi(ts_type = "'aes128gcm' | 'aes256gcm' | 'chacha20poly1305'")]
     pub suite: Option<String>,
@@ -320,8 +320,10 @@ impl NativeNode {
         let class = match spec.size_class.as_deref() {
             Some("M") => SizeClass::M,
             None | Some("L") => SizeClass::L,
+            Some("J") => SizeClass::J,
+            Some("X") => SizeClass::X,
             Some(other) => {
-                return Err(error("argument_invalid", format!("there is no size class {other:?}; M and L are")));
+                return Err(error("argument_invalid", format!("there is no size class {other:?}; M, L, J and X are")));
             }
         };
         let suite = match &spec.suite {

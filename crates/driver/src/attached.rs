@@ -213,6 +213,7 @@ impl World {
                         transport: link.transport,
                     });
                     self.engine.link_up(now, id, up.peer, link.mtu);
+                    self.engine.link_fast(now, id, None);
                 }
                 Err(reason) => return self.attached_end(now, id, reason),
             }

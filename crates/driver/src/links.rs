@@ -343,6 +343,8 @@ impl World {
         self.engine.link_up(now, id, peer, max_datagram);
         if features & FEATURE_FAST != 0 {
             self.fast_begin(now, id);
+        } else {
+            self.engine.link_fast(now, id, None);
         }
         early.into_iter().for_each(|stream| self.session_opened(id, stream));
         if let Some(opener) = opener {

@@ -119,6 +119,7 @@ impl State {
                         self.links.insert(link, Link::Up);
                         self.tell(Event::LinkUp { link, peer: up.peer.to_string(), version: up.version });
                         self.engine.link_up(now, link, up.peer, mtu);
+                        self.engine.link_fast(now, link, None);
                         self.engine.handle_control(now, link, bytes)
                     }
                     Err(reason) => {

@@ -124,7 +124,10 @@ pub(crate) fn size_class(name: &str) -> Result<SizeClass, Failure> {
     match name {
         "M" => Ok(SizeClass::M),
         "L" => Ok(SizeClass::L),
-        _ => Err(Failure::invalid(format!("a size class is M or L, not {name:?}"))),
+        // Refused by every link, since none of these is fast: callers fall back as they do elsewhere.
+        "J" => Ok(SizeClass::J),
+        "X" => Ok(SizeClass::X),
+        _ => Err(Failure::invalid(format!("a size class is M, L, J or X, not {name:?}"))),
     }
 }
 

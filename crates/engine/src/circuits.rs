@@ -6,7 +6,7 @@ use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
 use wayfare_types::{NodeId, Reason};
-use wayfare_wire::{Control, REPLY_BYTES, SizeClass};
+use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, CircuitInfo, Event};
 use crate::engine::Engine;
@@ -45,6 +45,8 @@ pub(crate) struct ClientCircuit {
     pub path: Option<Box<ClientPath>>,
     /// Until it is answered.
     pub setup: Option<Box<ClientSetup>>,
+    /// A message that waits until it is known whether the first link carries its class.
+    pub held: Option<Box<[u8; SETUP_BYTES]>>,
     /// When something last came back over it.
     pub heard_at: Instant,
     pub worn_told: bool,
@@ -72,7 +74,8 @@ impl Engine {
     /// Begins a circuit; `CircuitUp` or `CircuitDown` follows. A link to the first hop must be up.
     ///
     /// # Errors
-    /// `SetupUnreachable` without a link to the first hop, `SetupMalformed` for a path of no or of too many hops.
+    /// `SetupUnreachable` without a link to the first hop, `SetupClass` when that link does not carry the class,
+    /// `SetupMalformed` for a path of no or of too many hops.
     pub fn circuit_open(
         &mut self,
         now: Instant,
@@ -82,6 +85,9 @@ impl Engine {
     ) -> Result<CircuitId, Reason> {
         let (Some(first), Some(last)) = (hops.first(), hops.last()) else { return Err(Reason::SetupMalformed) };
         let link = self.link_to(first.node).ok_or(Reason::SetupUnreachable)?;
+        if self.links.get(&link).is_some_and(|l| !l.takes(class) && !l.undecided(now)) {
+            return Err(Reason::SetupClass);
+        }
         let suite = suite.unwrap_or_else(Suite::preferred);
         let minute = self.minute(now);
         let (setup, message) =
@@ -96,14 +102,38 @@ impl Engine {
             exit: last.node,
             path: None,
             setup: Some(Box::new(setup)),
+            held: Some(message),
             heard_at: now,
             worn_told: false,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
         self.circuits.insert(id, Circuit::Client(Box::new(circuit)));
         self.setups.push_back((now + SETUP_TIMEOUT, id));
-        self.send_control(link, &Control::Setup { back_cid: backward_cid, message });
+        self.begin_setup(now, id);
         Ok(id)
+    }
+
+    /// Sends a set-up of our own, unless its class has to wait.
+    pub(crate) fn begin_setup(&mut self, now: Instant, id: CircuitId) {
+        let Some(Circuit::Client(circuit)) = self.circuits.get_mut(&id) else { return };
+        let Some(link) = self.links.get(&circuit.link).filter(|_| circuit.held.is_some()) else { return };
+        if link.takes(circuit.class) {
+            if let Some(message) = circuit.held.take() {
+                let (link, back_cid) = (circuit.link, circuit.backward_cid);
+                self.send_control(link, &Control::Setup { back_cid, message });
+            }
+        } else if !link.undecided(now) {
+            self.end_circuit(now, id, Reason::SetupClass, None);
+        }
+    }
+
+    /// It is known what the link carries: our own set-ups that wait for it go on, or fail.
+    pub(crate) fn first_hop_decided(&mut self, now: Instant, link: LinkId) {
+        let held = |id: &CircuitId| matches!(self.circuits.get(id), Some(Circuit::Client(c)) if c.link == link && c.held.is_some());
+        let waiting: Vec<CircuitId> = self.setups.iter().map(|&(_, id)| id).filter(held).collect();
+        for id in waiting {
+            self.begin_setup(now, id);
+        }
     }
 
     /// The client's own set-up was answered.

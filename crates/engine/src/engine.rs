@@ -9,7 +9,7 @@ use wayfare_onion::{OnionSecret, ReplayCache};
 use wayfare_quic::{Instant, tls::Identity};
 use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
-use wayfare_wire::{Control, ControlDecoder, HEADER, halves::split};
+use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
 
 use crate::api::{CircuitId, EngineConfig, Event, FREE, Output, Stats};
 use crate::circuits::Circuit;
@@ -17,6 +17,8 @@ use crate::ids::IdMap;
 use crate::inner::Inner;
 use crate::packets::Room;
 
+/// How long a jumbo set-up waits, on a new link, for packets of its size to be found to pass: far longer than where they do.
+const FAST_WITHIN: Duration = Duration::from_millis(200);
 /// How often housekeeping looks at deadlines while anything has one.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -27,8 +29,10 @@ const REPLAYS_MAX: usize = 70_000;
 pub(crate) struct Link {
     pub peer: NodeId,
     max_datagram: usize,
-    /// The largest packet that its fast side carries; 0 without one.
-    max_fast: usize,
+    /// The largest packet that it carries as a fast link.
+    max_fast: Option<usize>,
+    /// Until when that may still be found out.
+    fast_until: Option<Instant>,
     decoder: ControlDecoder,
     /// Set-ups it may still send, in thousandths.
     budget_milli: u64,
@@ -38,7 +42,17 @@ pub(crate) struct Link {
 impl Link {
     /// Whether packets of this stride go out as they are.
     pub fn carries(&self, stride: usize) -> bool {
-        stride - FREE <= self.max_datagram || stride <= self.max_fast
+        stride - FREE <= self.max_datagram || self.max_fast.is_some_and(|max| stride <= max)
+    }
+
+    /// Whether it carries circuits of this class.
+    pub fn takes(&self, class: SizeClass) -> bool {
+        !class.is_jumbo() || self.max_fast.is_some_and(|max| class.fast_bytes() <= max)
+    }
+
+    /// Whether it may yet turn out to be fast.
+    pub fn undecided(&self, now: Instant) -> bool {
+        self.fast_until.is_some_and(|until| now < until)
     }
 }
 
@@ -138,7 +152,9 @@ impl Engine {
     pub fn link_up(&mut self, now: Instant, link: LinkId, peer: NodeId, max_datagram: usize) {
         let budget_milli = u64::from(self.config.limits.setups_per_s) * 2000;
         let decoder = ControlDecoder::default();
-        self.links.insert(link, Link { peer, max_datagram, max_fast: 0, decoder, budget_milli, budget_at: now });
+        let fast_until = Some(now + FAST_WITHIN);
+        let l = Link { peer, max_datagram, max_fast: None, fast_until, decoder, budget_milli, budget_at: now };
+        self.links.insert(link, l);
         self.next_hop_reached(now, link, peer);
     }
 
@@ -149,11 +165,17 @@ impl Engine {
         }
     }
 
-    /// The largest packet, fast header included, that a link's fast side carries; `None` while it carries none.
-    pub fn link_fast(&mut self, link: LinkId, max_packet: Option<usize>) {
-        if let Some(link) = self.links.get_mut(&link) {
-            link.max_fast = max_packet.unwrap_or(0);
+    /// The largest packet (bytes, fast header included) that a link's fast side was found to carry so far; `None` when it carries
+    /// none, or will not. Set-ups of jumbo classes wait for this on a new link, for a short while; others are not held up.
+    pub fn link_fast(&mut self, now: Instant, link: LinkId, max_packet_bytes: Option<usize>) {
+        let Some(l) = self.links.get_mut(&link) else { return };
+        l.max_fast = max_packet_bytes;
+        if max_packet_bytes.is_none() {
+            l.fast_until = None;
         }
+        let peer = l.peer;
+        self.next_hop_reached(now, link, peer);
+        self.first_hop_decided(now, link);
     }
 
     /// A link is gone, and every circuit over it.
@@ -260,11 +282,14 @@ impl Engine {
     #[inline]
     pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut) {
         let Some(l) = self.links.get(&link) else { return self.counters.count(Reason::LinkGone) };
-        if l.carries(packet.len() + FREE) {
+        if l.carries(FREE + packet.len()) {
             self.outputs.push_back(Output::Packet { link, data: packet.freeze() });
             return;
         }
         let half = HEADER + (packet.len() - HEADER) / 2;
+        if half > l.max_datagram {
+            return self.counters.count(Reason::PacketSize);
+        }
         let (mut first, mut second) = (BytesMut::zeroed(half), BytesMut::zeroed(half));
         match split(&packet, &mut first, &mut second) {
             Ok(_) => {
@@ -350,6 +375,7 @@ impl Engine {
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = None;
             self.expire_setups(now);
+            self.decide_classes(now);
             self.watch_connections(now);
             self.drop_worst_readers(now);
             self.inner.udp.expire(now, &mut self.counters);

@@ -13,7 +13,8 @@ use wayfare_quic::{
     ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, ServerConfig, inner_transport,
 };
 use wayfare_types::{NodeId, Random, Reason};
-use wayfare_wire::SizeClass;
+use wayfare_wire::fast::FAST_HEADER;
+use wayfare_wire::{SizeClass, TAGS};
 
 use crate::api::{CircuitId, ConnectionId, EngineConfig};
 use crate::circuits::Circuit;
@@ -25,10 +26,17 @@ use crate::udp::UdpTable;
 
 /// Inner idle timeout: longer than any re-routing, short enough that what a client left behind goes.
 pub(crate) const IDLE_MS: u32 = 30_000;
-/// Datagrams that one inner connection hands over at a time.
-const SEGMENTS: usize = 52;
-/// Outputs that may wait before the host is given its turn.
-const OUTPUTS_AHEAD: usize = 256;
+/// Datagrams that one inner connection hands over at a time, at most.
+const SEGMENTS_MAX: usize = 52;
+/// What one call can send as segments: the largest payload of UDP over IPv4.
+const BATCH_BYTES: usize = 65_507;
+/// Outputs that may wait before the host is given its turn: few, so that what was just written is still in the cache.
+const OUTPUTS_AHEAD: usize = 4;
+
+/// As many packets as go out with one call.
+fn segments(mtu: u16) -> usize {
+    (BATCH_BYTES / (FAST_HEADER + TAGS + 2 + usize::from(mtu))).min(SEGMENTS_MAX)
+}
 
 /// Which end of an inner connection this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +94,8 @@ impl Inner {
         let host = |server, random: &mut dyn Random| {
             let mut endpoint = EndpointConfig::default();
             endpoint.grease_quic_bit(false);
+            let largest = SizeClass::X.inner_bytes() as u16;
+            endpoint.max_udp_payload_size(largest).expect("above QUIC's least");
             let mut seed = [0; 32];
             random.fill(&mut seed);
             QuicHost::new(HostConfig {
@@ -178,7 +188,7 @@ impl Engine {
         let mut buf = std::mem::take(&mut self.inner.buf);
         for side in [Side::Client, Side::Exit] {
             while self.outputs.len() < OUTPUTS_AHEAD {
-                let sent = self.inner.host(side).and_then(|h| h.poll_transmit(now, SEGMENTS, &mut buf));
+                let sent = self.inner.host(side).and_then(|h| h.poll_transmit_sized(now, segments, &mut buf));
                 let Some((handle, transmit)) = sent else { break };
                 let circuit = match side {
                     Side::Exit => circuit_of(transmit.destination),

@@ -55,6 +55,10 @@ impl Engine {
         record[4..].copy_from_slice(&opened.replay_tag);
         self.outputs.push_back(Output::RememberSetup(record));
 
+        // What it came by is as fast as the neighbour found it, who may know a moment before us.
+        if self.links.get(&link).is_some_and(|l| !l.takes(opened.class) && !l.undecided(now)) {
+            return Err(Reason::SetupClass);
+        }
         let prev = Next { link, cid: back_cid };
         match opened.role {
             Role::Exit if !self.config.roles.exit => Err(Reason::SetupRole),
@@ -102,10 +106,19 @@ impl Engine {
         }
     }
 
-    /// Sends a waiting set-up to its next hop.
+    /// Sends a waiting set-up to its next hop, or lets it wait on while that link may yet turn out to carry its class.
     fn pass_setup_on(&mut self, now: Instant, id: CircuitId, link: LinkId) {
         let Some(Circuit::Relay(circuit)) = self.circuits.get_mut(&id) else { return };
         let Some(pending) = &mut circuit.pending else { return };
+        match self.links.get(&link) {
+            Some(l) if l.takes(pending.class) => {}
+            Some(l) if l.undecided(now) => return,
+            Some(_) => {
+                self.counters.count(Reason::SetupClass);
+                return self.end_circuit(now, id, Reason::SetupClass, None);
+            }
+            None => return,
+        }
         let Some(message) = pending.message.take() else { return };
         match self.table.give(link, id, pending.class, Duty::Pending) {
             Ok(cid) => {
@@ -131,6 +144,23 @@ impl Engine {
     pub(crate) fn next_hop_reached(&mut self, now: Instant, link: LinkId, peer: NodeId) {
         for id in self.waiting_for(peer) {
             self.pass_setup_on(now, id, link);
+        }
+    }
+
+    /// Set-ups of jumbo classes that have waited long enough for their next link to be fast.
+    pub(crate) fn decide_classes(&mut self, now: Instant) {
+        let held = |id: &CircuitId| match self.circuits.get(id) {
+            Some(Circuit::Relay(c)) => {
+                c.pending.as_ref().filter(|p| p.message.is_some()).and_then(|p| self.link_to(p.next_node))
+            }
+            Some(Circuit::Client(c)) => c.held.as_ref().map(|_| c.link),
+            _ => None,
+        };
+        let decided = |&(_, id): &(Instant, CircuitId)| held(&id).map(|link| (id, link));
+        let waiting: Vec<_> = self.setups.iter().filter_map(decided).collect();
+        for (id, link) in waiting {
+            self.pass_setup_on(now, id, link);
+            self.begin_setup(now, id);
         }
     }
 

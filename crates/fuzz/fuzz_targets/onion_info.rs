@@ -20,6 +20,8 @@ fn read(bytes: &[u8; INFO_BYTES]) -> Result<Info, Reason> {
     let class = match bytes[2] {
         1 => SizeClass::M,
         2 => SizeClass::L,
+        3 => SizeClass::J,
+        4 => SizeClass::X,
         _ => return Err(Reason::SetupMalformed),
     };
     let role = match bytes[3] {

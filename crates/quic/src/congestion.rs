@@ -49,8 +49,14 @@ impl ControllerFactory for PassThrough {
 pub struct InnerCubic;
 
 impl ControllerFactory for InnerCubic {
-    fn build(self: Arc<Self>, now: Instant, _: u16) -> Box<dyn Controller> {
-        Box::new(LinkSegments(Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16)))
+    fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
+        let mut cubic = CubicConfig::default();
+        // Ten segments (RFC 9002, section 7.2), without its bound in bytes: that is less than two jumbo packets, and neither a
+        // handshake nor slow start gets along on one. Only links whose path was found to take them carry those.
+        if usize::from(mtu) > LINK_MTU_MAX {
+            cubic.initial_window(10 * u64::from(mtu));
+        }
+        Box::new(LinkSegments(Arc::new(cubic).build(now, mtu.max(LINK_MTU_MAX as u16))))
     }
 }
 

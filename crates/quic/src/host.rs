@@ -319,6 +319,16 @@ impl QuicHost {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Option<(Option<ConnectionHandle>, Transmit)> {
+        self.poll_transmit_sized(now, |_| max_segments, buf)
+    }
+
+    /// As `poll_transmit`; how many datagrams at most is a matter of the connection's MTU.
+    pub fn poll_transmit_sized(
+        &mut self,
+        now: Instant,
+        max_segments: impl Fn(u16) -> usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<(Option<ConnectionHandle>, Transmit)> {
         if let Some((transmit, data)) = self.responses.pop_front() {
             buf.clear();
             buf.extend_from_slice(&data[..transmit.size]);
@@ -330,6 +340,7 @@ impl QuicHost {
                 continue;
             };
             buf.clear();
+            let max_segments = max_segments(slot.conn.current_mtu()).max(1);
             let sent = slot.conn.poll_transmit(now, max_segments, buf);
             // One batch each in turn, so that a busy connection does not hold up the others.
             self.sendable.pop_front();

@@ -126,6 +126,8 @@ reasons! {
     QueueDelay = "queue_delay",
     /// A fast packet from an address that no fast link is at, or that is not validated.
     FastUnknown = "fast_unknown",
+    /// A set-up for a size class that a link of its path does not carry.
+    SetupClass = "setup_class",
 }
 
 /// How often each reason occurred since the node started.

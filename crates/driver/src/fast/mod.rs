@@ -144,15 +144,15 @@ impl World {
         if moved || narrower {
             side.link.path_changed(now);
             self.fast.probe_by(now);
-            self.fast_told(id);
+            self.fast_told(now, id);
         }
     }
 
     /// Tells the engine what a link's fast side carries.
-    fn fast_told(&mut self, id: LinkId) {
+    fn fast_told(&mut self, now: Instant, id: LinkId) {
         let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_ref()) else { return };
         let max = side.link.max_packet();
-        self.engine.link_fast(id, (max > 0).then_some(max));
+        self.engine.link_fast(now, id, (max > 0).then_some(max));
     }
 
     /// Takes the fast packets of a filled buffer; hands out the others, which are QUIC's.
@@ -245,7 +245,7 @@ impl World {
                 Ok(Taken::Answer(answer)) => self.fast_send_control(id, &answer),
                 Ok(Taken::Reach) => {
                     (side.local_ip, side.validated) = (local_ip, true);
-                    self.fast_told(id);
+                    self.fast_told(now, id);
                 }
                 Err(reason) => self.count(reason),
             };
@@ -357,7 +357,7 @@ impl World {
                 self.fast.probe_by(at.max(now + Duration::from_millis(1)));
             }
             if side.link.max_packet() != before {
-                self.fast_told(id);
+                self.fast_told(now, id);
             }
         }
     }

@@ -5,6 +5,7 @@
     reason = "tests stand on the machine, and panic when they cannot go on"
 )]
 
+mod classes;
 mod hostile;
 mod network;
 mod walk;

@@ -33,11 +33,13 @@ pub struct Wire {
     /// Of every hundred packets.
     pub loss_percent: u64,
     pub mtu: usize,
+    /// The largest packet of a fast link.
+    pub fast: usize,
 }
 
 impl Default for Wire {
     fn default() -> Self {
-        Self { delay: Duration::from_millis(5), loss_percent: 0, mtu: 1420 }
+        Self { delay: Duration::from_millis(5), loss_percent: 0, mtu: 1420, fast: 0 }
     }
 }
 
@@ -121,6 +123,20 @@ impl Network {
         self.wires.insert((a, b), wire);
     }
 
+    /// Both ends find that the link between them carries packets of so many bytes, or is not fast.
+    pub fn fast(&mut self, a: usize, b: usize, bytes: Option<usize>) {
+        for (a, b) in [(a, b), (b, a)] {
+            self.wire(a, b).fast = bytes.unwrap_or(0);
+            self.nodes[a].link_fast(self.now, link_to(b), bytes);
+        }
+    }
+
+    pub fn all_fast(&mut self, bytes: Option<usize>) {
+        for a in 0..self.nodes.len() {
+            (0..a).for_each(|b| self.fast(a, b, bytes));
+        }
+    }
+
     pub fn wire(&mut self, a: usize, b: usize) -> &mut Wire {
         self.wires.get_mut(&(a, b)).unwrap()
     }
@@ -154,7 +170,7 @@ impl Network {
     fn send(&mut self, a: usize, b: usize, cargo: Cargo) {
         let Some(wire) = self.wires.get(&(a, b)) else { return };
         if let Cargo::Packet(data) = &cargo {
-            assert!(data.len() <= wire.mtu, "a packet larger than its link");
+            assert!(data.len() <= wire.mtu.max(wire.fast.saturating_sub(FREE)), "a packet larger than its link");
             if self.watch {
                 self.seen.push((a, b, data.clone()));
             }
