@@ -151,7 +151,9 @@ impl World {
         let sockets = options
             .addresses()?
             .into_iter()
-            .map(|address| Udp::bind(address, options.limits.offload).map_err(|e| Failure::bind(&format!("UDP {address}"), &e)))
+            .map(|address| {
+                Udp::bind(address, options.limits.offload).map_err(|e| Failure::bind(&format!("UDP {address}"), &e))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let now = Instant::now();
         let system = |text: String| Failure::new(Failure::SYSTEM, text);
@@ -291,7 +293,7 @@ impl World {
         filled.clear();
         filled.extend((0..count).map(|buffer| self.receiver.filled(buffer)));
         for (buffer, of) in filled.iter().enumerate() {
-            self.fast_take(buffer, of, |datagram| arrived.push((buffer, BytesMut::from(datagram))));
+            self.fast_take(now, buffer, of, |datagram| arrived.push((buffer, BytesMut::from(datagram))));
         }
         // QUIC's first: what it says of a circuit was sent before the circuit's packets. In portions, so that what is forwarded
         // leaves before a link's queue is full, and the cache as well.
@@ -369,6 +371,8 @@ impl World {
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let leaving = self.leaving.front().map(|(at, _)| *at);
         [self.quic.poll_timeout(), self.engine.poll_timeout(now), self.hello_at, leaving, self.fast.deadline()]
-            .into_iter().flatten().min()
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

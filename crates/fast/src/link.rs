@@ -26,12 +26,15 @@ const TRIES: u32 = 3;
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// The least that an answer is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_millis(150);
-/// A size that does not pass is tried again after this, and twice as long each time, up to the second.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// A size that does not pass is tried again after this, and twice as long each time, up to the second: what only faltered is
+/// back soon, what is blocked costs little.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(320);
 /// Packets under one epoch's header key. What bounds it is the tweak: first slots are tags, of which two in 2^30 are equal
 /// with probability 2^-69.
 const EPOCH_PACKETS: u64 = 1 << 30;
+/// How much may go to an address that has proven nothing, for each byte that came from there (RFC 9000, section 8.1).
+const UNPROVEN_TIMES: usize = 3;
 
 struct Sending {
     epoch: u32,
@@ -85,6 +88,8 @@ pub struct FastLink {
     active: bool,
     rtt: Duration,
     max_packet: usize,
+    /// Bytes that may still go to an address that has proven nothing; `None` once a challenge came back from there.
+    credit: Option<usize>,
 }
 
 impl FastLink {
@@ -138,6 +143,7 @@ impl FastLink {
             active: false,
             rtt: Duration::ZERO,
             max_packet: 0,
+            credit: None,
         }
     }
 
@@ -193,7 +199,8 @@ impl FastLink {
     ///
     /// # Errors
     /// [`Reason::PacketTruncated`], [`Reason::PacketVersion`] for an epoch that is none, [`Reason::PacketForged`],
-    /// [`Reason::PacketReplayed`], [`Reason::ControlMalformed`].
+    /// [`Reason::PacketReplayed`], [`Reason::ControlMalformed`], [`Reason::Timeout`] for the echo of a challenge that is not
+    /// waited for any more.
     pub fn take_control(&mut self, now: Instant, counter: u64, packet: &mut [u8]) -> Result<Taken, Reason> {
         if packet.len() < FAST_HEADER + TAGS {
             return Err(Reason::PacketTruncated);
@@ -219,11 +226,13 @@ impl FastLink {
         let (kind, mut challenge) = (body[SLOT], [0; CHALLENGE]);
         challenge.copy_from_slice(&body[SLOT + 1..SLOT + MESSAGE]);
         match kind {
-            PROBE => Ok(Taken::Answer(self.message(ECHO, challenge, self.smallest(), false))),
-            ECHO => {
-                self.echoed(now, challenge);
-                Ok(Taken::Reach)
+            PROBE => {
+                let answer = self.message(ECHO, challenge, self.smallest(), false);
+                self.credit = self.credit.map(|credit| credit.saturating_sub(answer.len()));
+                Ok(Taken::Answer(answer))
             }
+            ECHO if self.echoed(now, challenge) => Ok(Taken::Reach),
+            ECHO => Err(Reason::Timeout),
             _ => Err(Reason::ControlMalformed),
         }
     }
@@ -256,7 +265,8 @@ impl FastLink {
         packet
     }
 
-    fn echoed(&mut self, now: Instant, challenge: [u8; CHALLENGE]) {
+    /// Whether the challenge is one that is waited for.
+    fn echoed(&mut self, now: Instant, challenge: [u8; CHALLENGE]) -> bool {
         if self.send.next_asked.is_some_and(|(asked, _)| asked == challenge) {
             self.send.next_asked = None;
             if let Some(next) = self.send.next.take() {
@@ -265,24 +275,44 @@ impl FastLink {
                 self.send.epoch = self.send.epoch.wrapping_add(1);
                 self.send.packets = 0;
             }
+            return true;
         }
-        if let Some(reach) = self.reach.iter_mut().find(|r| r.asked == Some(challenge)) {
-            (reach.passes, reach.asked, reach.tries) = (true, None, 0);
-            (reach.due_at, reach.again_after) = (Some(now + REPEAT_AFTER), AGAIN_AFTER);
-        }
+        let Some(reach) = self.reach.iter_mut().find(|r| r.asked == Some(challenge)) else { return false };
+        (reach.passes, reach.asked, reach.tries) = (true, None, 0);
+        (reach.due_at, reach.again_after) = (Some(now + REPEAT_AFTER), AGAIN_AFTER);
+        self.credit = None;
         self.update();
+        true
     }
 
     fn update(&mut self) {
         self.max_packet = self.reach.iter().filter(|r| r.passes).map(|r| r.packet_bytes).max().unwrap_or(0);
     }
 
-    /// The session's neighbour is at another address, or the path to it has changed: nothing passes until it has been shown.
+    /// The session's neighbour is at another address, which has proven nothing yet.
+    pub fn moved(&mut self, now: Instant) {
+        self.path_changed(now);
+        self.credit = Some(0);
+    }
+
+    /// Whether the neighbour is known to be at its address.
+    #[inline]
+    pub fn is_proven(&self) -> bool {
+        self.credit.is_none()
+    }
+
+    /// A packet of so many bytes, whose header was the neighbour's, came from the address that has to be proven.
+    pub fn heard(&mut self, bytes: usize) {
+        self.credit = self.credit.map(|credit| credit.saturating_add(UNPROVEN_TIMES * bytes));
+    }
+
+    /// The path to the neighbour has changed: nothing passes until it has been shown, by challenges sent from now on.
     pub fn path_changed(&mut self, now: Instant) {
         for reach in &mut self.reach {
             (reach.passes, reach.asked, reach.tries) = (false, None, 0);
             (reach.due_at, reach.again_after) = (Some(now), AGAIN_AFTER);
         }
+        self.send.next_asked = None;
         self.update();
     }
 
@@ -321,6 +351,10 @@ impl FastLink {
                     self.update();
                 }
                 continue;
+            }
+            if let Some(credit) = &mut self.credit {
+                let Some(left) = credit.checked_sub(reach.packet_bytes) else { continue };
+                *credit = left;
             }
             reach.tries += 1;
             let mut challenge = reach.asked.unwrap_or_default();
@@ -366,7 +400,9 @@ impl FastLink {
     /// When to call [`Self::poll_probe`] again, at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         // An idle link that passes has nothing to ask.
-        let due = |r: &Reach| r.due_at.filter(|_| self.active || !r.passes || r.tries > 0);
+        let asks = |r: &Reach| self.active || !r.passes || r.tries > 0;
+        let affords = |r: &Reach| self.credit.is_none_or(|credit| r.packet_bytes <= credit);
+        let due = |r: &Reach| r.due_at.filter(|_| asks(r) && affords(r));
         self.reach.iter().filter_map(due).min()
     }
 }

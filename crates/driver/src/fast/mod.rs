@@ -32,9 +32,8 @@ pub(crate) struct FastSide {
     pub link: FastLink,
     /// Where its neighbour is, as the session has it.
     pub address: SocketAddr,
-    /// Our own address that the neighbour uses, once one of its packets has shown it.
+    /// Our own address that the neighbour uses: the one that it called, or that its packets have shown.
     local_ip: Option<IpAddr>,
-    validated: bool,
 }
 
 impl FastSide {
@@ -117,8 +116,8 @@ impl World {
         };
         let (Some(own), Some(neighbours)) = (export(!link.incoming), export(link.incoming)) else { return };
         let side = FastLink::new(now, own, neighbours, packet_sizes());
-        link.fast =
-            Some(Box::new(FastSide { link: side, address: link.address, local_ip: None, validated: true }));
+        let local_ip = self.quic.peek(link.handle).and_then(|conn| conn.local_ip());
+        link.fast = Some(Box::new(FastSide { link: side, address: link.address, local_ip }));
         self.fast.by_address.entry(link.address).or_default().push(id);
         self.fast.probe_by(now);
     }
@@ -138,11 +137,13 @@ impl World {
         if moved {
             self.fast.drop_address(side.address, id);
             self.fast.by_address.entry(address).or_default().push(id);
-            (side.address, side.local_ip, side.validated) = (address, None, false);
+            (side.address, side.local_ip) = (address, conn.local_ip());
             link.address = address;
+            side.link.moved(now);
+        } else if narrower {
+            side.link.path_changed(now);
         }
         if moved || narrower {
-            side.link.path_changed(now);
             self.fast.probe_by(now);
             self.fast_told(now, id);
         }
@@ -156,8 +157,10 @@ impl World {
     }
 
     /// Takes the fast packets of a filled buffer; hands out the others, which are QUIC's.
-    pub fn fast_take(&mut self, buffer: usize, filled: &Filled, mut others: impl FnMut(&[u8])) {
+    pub fn fast_take(&mut self, now: Instant, buffer: usize, filled: &Filled, mut others: impl FnMut(&[u8])) {
         let Self { fast, links, engine, receiver, .. } = self;
+        let from = fast.by_address.get(&filled.remote).map_or(&[][..], Vec::as_slice);
+        let mut heard = None;
         let data = &receiver.buffers[buffer][..filled.bytes];
         let (_, counters, _) = engine.fast_parts();
         let mut at = 0;
@@ -169,27 +172,31 @@ impl World {
                 continue;
             }
             let begin = at;
-            while at < data.len() && kind(at) {
+            // Two nodes that dialled each other at once have two links between the same addresses: each packet's header tells whose
+            // it is.
+            let single = from.len() > 1;
+            while at < data.len() && kind(at) && !(single && at > begin) {
                 at += filled.stride;
             }
             let run = &data[begin..at.min(data.len())];
-            let from = fast.by_address.get(&filled.remote).map_or(&[][..], Vec::as_slice);
             let side_of = |id: &LinkId| links.get(id).and_then(|l| l.fast.as_deref());
-            // Two nodes that dialled each other at once have two links between the same addresses: the header tells them apart.
             let opens = |id: &&LinkId| {
-                from.len() == 1 || side_of(id).and_then(|s| s.link.opener(run[0])).is_some_and(|h| h.get(run).is_ok())
+                !single || side_of(id).and_then(|s| s.link.opener(run[0])).is_some_and(|h| h.get(run).is_ok())
             };
             let found = from.iter().find(opens).and_then(|id| side_of(id).map(|side| (*id, side)));
             match found {
-                Some((id, side)) if side.validated && side.is_at(filled.local_ip) => {
+                Some((id, side)) if side.link.is_proven() && side.is_at(filled.local_ip) => {
                     fast.stage.take(id, &side.link, (buffer, begin), run, filled.stride, counters);
                     fast.received.push((id, run.len().div_ceil(filled.stride) as u64, run.len() as u64));
                 }
                 // Nothing but the answer to a challenge can make this address the neighbour's.
-                Some((id, side)) if !side.validated => {
+                Some((id, side)) if !side.link.is_proven() => {
                     for (i, packet) in run.chunks(filled.stride).enumerate() {
                         let header = side.link.opener(packet[0]).map(|h| h.get(packet));
-                        if matches!(header, Some(Ok((0, _)))) {
+                        if let Some(Ok(_)) = header {
+                            heard = Some((id, heard.map_or(0, |(_, bytes)| bytes) + packet.len()));
+                        }
+                        if let Some(Ok((0, _))) = header {
                             let at = (buffer, begin + i * filled.stride);
                             fast.stage.take(id, &side.link, at, packet, filled.stride, counters);
                         } else {
@@ -199,6 +206,12 @@ impl World {
                 }
                 _ => run.chunks(filled.stride).for_each(|_| counters.count(Reason::FastUnknown)),
             }
+        }
+        if let Some((id, bytes)) = heard
+            && let Some(side) = links.get_mut(&id).and_then(|l| l.fast.as_deref_mut())
+        {
+            side.link.heard(bytes);
+            fast.probe_at = Some(now);
         }
     }
 
@@ -210,10 +223,15 @@ impl World {
         {
             let Self { fast, engine, receiver, .. } = self;
             let (table, counters, relaying) = engine.fast_parts();
-            let relayed =
-                fast.stage.work(&mut receiver.buffers, table, relaying, counters, |link, local, (buffer, at, bytes)| {
+            let relayed = fast.stage.work(
+                &mut receiver.buffers,
+                table,
+                relaying,
+                counters,
+                |link, local, (buffer, at, bytes)| {
                     fast.locals.push((link, local, Place { buffer, at, bytes }));
-                });
+                },
+            );
             engine.relayed(
                 (relayed.packets_forward, relayed.bytes_forward),
                 (relayed.packets_backward, relayed.bytes_backward),
@@ -238,13 +256,14 @@ impl World {
 
     fn fast_local(&mut self, now: Instant, id: LinkId, local: Local, place: Place, local_ip: Option<IpAddr>) {
         let packet = &mut self.receiver.buffers[place.buffer][place.at..][..place.bytes];
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(side) = &mut link.fast else { return };
+        let Some(side) = self.links.get_mut(&id).and_then(|l| l.fast.as_mut()) else {
+            return self.count(Reason::LinkGone);
+        };
         if let Local::Control { counter } = local {
             return match side.link.take_control(now, counter, packet) {
                 Ok(Taken::Answer(answer)) => self.fast_send_control(id, &answer),
                 Ok(Taken::Reach) => {
-                    (side.local_ip, side.validated) = (local_ip, true);
+                    side.local_ip = local_ip;
                     self.fast_told(now, id);
                 }
                 Err(reason) => self.count(reason),
@@ -269,7 +288,13 @@ impl World {
                 BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
                 BatchOut::Fast { link, segment, packets, slices } => {
                     let Some(side) = side_of(link) else { return };
-                    egress.send(now, sockets, side.route(), Batch { link, segment, packets, slices }, engine.counters());
+                    egress.send(
+                        now,
+                        sockets,
+                        side.route(),
+                        Batch { link, segment, packets, slices },
+                        engine.counters(),
+                    );
                 }
             },
         );
@@ -312,7 +337,11 @@ impl World {
 
     /// Sends a packet in the shape that QUIC's datagrams have.
     pub fn send_plain(&mut self, id: LinkId, packet: Bytes) {
-        if self.attached.contains_key(&id) { self.attached_send_packet(id, packet) } else { self.send_datagram(id, packet) }
+        if self.attached.contains_key(&id) {
+            self.attached_send_packet(id, packet)
+        } else {
+            self.send_datagram(id, packet)
+        }
     }
 
     /// Sends a whole packet that came by some other way than a fast link, or half of one.
@@ -365,7 +394,9 @@ impl World {
     /// Sends what waited, as far as the kernel takes it; whether anything went.
     pub fn fast_flush(&mut self, now: Instant) -> bool {
         let Self { fast, links, sockets, engine, .. } = self;
-        let route = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref()).map(FastSide::route);
+        // What waited for an address that its neighbour has left is not sent to another that has proven nothing.
+        let side = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref()).filter(|side| side.link.is_proven());
+        let route = |id: LinkId| side(id).map(FastSide::route);
         let any = fast.egress.flush(now, sockets, route, engine.counters());
         self.fast_account(now);
         any

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+pub mod forwarder;
+pub mod line;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -45,7 +48,18 @@ impl Peer {
     }
 
     pub async fn start_with(seed: u8, roles: &str, listen: &str, book: &Book, resolver: Arc<dyn Resolver>) -> Self {
-        let json = format!(r#"{{"listen":["{listen}"],"roles":{roles},"freshKeys":true}}"#);
+        Self::start_limited(seed, roles, listen, book, resolver, "{}").await
+    }
+
+    pub async fn start_limited(
+        seed: u8,
+        roles: &str,
+        listen: &str,
+        book: &Book,
+        resolver: Arc<dyn Resolver>,
+        limits: &str,
+    ) -> Self {
+        let json = format!(r#"{{"listen":["{listen}"],"roles":{roles},"freshKeys":true,"limits":{limits}}}"#);
         let options = Options::from_json(&json, &[seed; 32]).unwrap();
         let (sender, mut from_node) = mpsc::unbounded_channel::<Vec<Event>>();
         let mut started = None;
