@@ -80,7 +80,12 @@ impl Line {
     pub async fn until_links(a: &Peer, b: &Peer, wanted: impl Fn(&LinkStats) -> bool) {
         soon(async {
             for (at, to) in [(a, b), (b, a)] {
-                while !Self::links(at, to).await.iter().all(&wanted) {}
+                loop {
+                    let links = Self::links(at, to).await;
+                    if !links.is_empty() && links.iter().all(&wanted) {
+                        break;
+                    }
+                }
             }
         })
         .await;
@@ -97,9 +102,10 @@ impl Flow {
     /// So many bytes come down, and are what was sent.
     pub async fn down(&mut self, bytes: usize) {
         let from = self.passed;
-        let sent: Vec<u8> = (from..from + bytes).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+        let sent: Vec<u8> = (from..from + bytes).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
         let mut got = vec![0; bytes];
-        let (writing, reading) = soon(async { tokio::join!(self.far.write_all(&sent), self.near.read_exact(&mut got)) }).await;
+        let (writing, reading) =
+            soon(async { tokio::join!(self.far.write_all(&sent), self.near.read_exact(&mut got)) }).await;
         (writing.unwrap(), reading.unwrap());
         assert!(got == sent, "after {from} bytes");
         self.passed += bytes;
