@@ -203,6 +203,31 @@ describe('the pool of circuits', () => {
     expect(moves).toHaveLength(1);
   });
 
+  it('keeps streams on a worn circuit for as long as there is no other, and moves them once there is', async () => {
+    const { pool, moves, relays, dead, clock } = world();
+    const route = await pool.route();
+    pool.hold(route);
+    for (const { id } of relays) dead.add(id);
+    pool.handle({ type: 'circuit_worn', circuit: route.circuit.id });
+    await clock.pass(3 * REPLACE_MS_MAX);
+    expect([moves.length, pool.routes().includes(route)]).toEqual([0, true]);
+    dead.clear();
+    await clock.pass(2000);
+    expect(moves).toHaveLength(1);
+    // One that stops carrying in the meantime has as long as any other.
+    for (const { id } of relays) dead.add(id);
+    pool.handle({ type: 'circuit_worn', circuit: route.circuit.id });
+    await clock.pass(5000);
+    pool.handle({
+      type: 'connection_stalled',
+      connection: route.connection,
+      circuit: route.circuit.id,
+      silent_ms: 1800,
+    });
+    await clock.pass(REPLACE_MS_MAX + 2000);
+    expect(pool.routes().includes(route)).toBe(false);
+  });
+
   it('gives new flows a fresh connection after ten minutes, and closes the old one with its last flow', async () => {
     const { pool, connections, clock } = world();
     const old = await pool.route();

@@ -20,6 +20,8 @@ const RACE_WIDTH = 3;
 /** How long streams wait for a circuit to the same exit before they end, and the pause between two races. */
 export const REPLACE_MS_MAX = 10_000;
 const RACE_PAUSE_MS = 250;
+/** The same while the old circuit still carries: it does for as many packets again as have worn it. */
+const WORN_PAUSE_MS = 1000;
 /** Packets on their way over the old circuit may still come after a move. */
 const LINGER_MS = 3000;
 const SWEEP_MS = 15_000;
@@ -42,6 +44,8 @@ export interface Route {
   streams: number;
   used_ms: number;
   replacing: boolean;
+  /** Since when it fails while it is being replaced; a worn circuit still carries. */
+  failed_ms?: number | undefined;
 }
 
 export interface PoolParts {
@@ -219,8 +223,9 @@ export class CircuitPool {
   }
 
   async #replace(route: Route, why: string, failed: boolean): Promise<void> {
-    if (route.replacing || this.#closed) return;
     const { host, clock, log, builder, suspicion } = this.#parts;
+    if (failed) route.failed_ms ??= clock.now_ms();
+    if (route.replacing || this.#closed) return;
     if (failed) suspicion.failed(route.circuit.path.slice(0, -1));
     // Nothing runs on it: a new one serves as well, and needs no race.
     if (route.streams === 0) return this.#lose(route);
@@ -239,8 +244,9 @@ export class CircuitPool {
         } catch (error) {
           if (!this.#routes.has(route.connection)) return;
           // Between two checks of a far exit the network may learn what has died; a race costs little.
-          if (clock.now_ms() - began_ms >= REPLACE_MS_MAX) throw error;
-          await delay(clock, RACE_PAUSE_MS);
+          const { failed_ms } = route;
+          if (failed_ms !== undefined && clock.now_ms() - failed_ms >= REPLACE_MS_MAX) throw error;
+          await delay(clock, failed_ms === undefined ? WORN_PAUSE_MS : RACE_PAUSE_MS);
           if (!this.#routes.has(route.connection)) return;
         }
       }
@@ -261,6 +267,7 @@ export class CircuitPool {
       this.#lose(route);
     } finally {
       route.replacing = false;
+      route.failed_ms = undefined;
     }
   }
 

@@ -170,6 +170,7 @@ impl World {
                 setups_per_s: options.limits.setups_per_second,
                 reader_bytes: options.limits.reader_bytes,
                 window_bytes_max: u32::try_from(options.limits.window_bytes_max).unwrap_or(u32::MAX),
+                ..wayfare_engine::Limits::default()
             },
         };
         let mut engine = Engine::new(config, now, unix_ms(), Box::new(SystemRandom)).map_err(system)?;

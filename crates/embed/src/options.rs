@@ -52,6 +52,7 @@ impl Options {
                 setups_per_s: setups_per_second.unwrap_or(defaults.setups_per_s),
                 reader_bytes: reader_bytes.map_or(defaults.reader_bytes, u64::from),
                 window_bytes_max: window_bytes_max.unwrap_or(defaults.window_bytes_max),
+                ..defaults
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
+use wayfare_onion::WORN;
 use wayfare_relay::LinkId;
 use wayfare_types::{NodeId, Reason};
 use wayfare_wire::datagram::UdpAddress;
@@ -36,11 +37,19 @@ pub struct Limits {
     pub reader_bytes: u64,
     /// Largest window of one flow.
     pub window_bytes_max: u32,
+    /// Packets either way after which a circuit of this node's own is to be replaced: [`WORN`] unless for a test.
+    pub renew_after_packets: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { circuits: 100_000, setups_per_s: 200, reader_bytes: 64 << 20, window_bytes_max: 16 << 20 }
+        Self {
+            circuits: 100_000,
+            setups_per_s: 200,
+            reader_bytes: 64 << 20,
+            window_bytes_max: 16 << 20,
+            renew_after_packets: WORN,
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl Engine {
         c.info.bytes_forward += sent.bytes();
         self.stats.client_packets_forward += sent.packets();
         self.stats.client_bytes_forward += sent.bytes();
-        if path.worn() && !c.worn_told {
+        if path.packets() >= self.config.limits.renew_after_packets && !c.worn_told {
             c.worn_told = true;
             self.events.push_back(Event::CircuitWorn(id));
         }

@@ -45,6 +45,10 @@ impl Wear {
         self.0 += 1;
     }
 
+    pub(crate) fn packets(&self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn worn(&self) -> bool {
         self.0 >= WORN
     }

@@ -76,9 +76,9 @@ impl ClientPath {
         self.forward.len()
     }
 
-    /// Whether the circuit is due for renewal.
-    pub fn worn(&self) -> bool {
-        self.wear_forward.worn() || self.wear_backward.worn()
+    /// Packets that the more used direction has had: a client sees what the keys of both ends of its circuit have done.
+    pub fn packets(&self) -> u64 {
+        self.wear_forward.packets().max(self.wear_backward.packets())
     }
 
     /// Wraps the payload that stands at `body[TAGS..]` in place and returns the packet's counter. `pad` fills the slots

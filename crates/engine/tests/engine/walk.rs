@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::network::{Network, Seeded, Wire};
 use wayfare_engine::*;
 use wayfare_types::Random;
@@ -273,4 +275,51 @@ fn a_thousand_stalled_readers_stay_within_the_quota_and_the_worst_go_first() {
     assert!(held <= 8 << 20, "{held} bytes held");
     let dropped = n.nodes[0].counters().get(Reason::MemoryQuota);
     assert!(dropped > 0 && (dropped as usize) < flows.len(), "{dropped} dropped");
+}
+
+/// A download over circuits whose keys wear out after a thousand packets: who is told replaces each in time.
+#[test]
+fn a_download_goes_from_worn_circuit_to_fresh_one_and_neither_loses_nor_waits() {
+    let mut n = Network::new(4, 1, Limits { renew_after_packets: 1000, ..Limits::default() });
+    let mut circuit = n.circuit(&[1, 2, 5]);
+    let connection = n.connection(circuit);
+    let (near, far) = n.flow(connection, 5);
+    let data = random(8 << 20);
+    let mut rest = [Bytes::from(data.clone())];
+    let (mut got, mut renewals, mut pending) = (Vec::new(), 0, None);
+    let (mut last, mut longest) = (n.now, Duration::ZERO);
+    n.run(SOON, |n| {
+        let now = n.now;
+        while !rest[0].is_empty() && matches!(n.nodes[5].flow_write(far, &mut rest), FlowWrite::Wrote(_)) {}
+        while let FlowRead::Data(bytes) = n.nodes[0].flow_read(near, 1 << 20) {
+            longest = longest.max(now - last);
+            last = now;
+            got.extend_from_slice(&bytes);
+            n.nodes[0].flow_consumed(now, near, bytes.len());
+        }
+        for event in std::mem::take(&mut n.events[0]) {
+            match event {
+                Event::CircuitWorn(worn) => {
+                    assert_eq!(worn, circuit, "told once, of the one in use");
+                    let path = if renewals % 2 == 0 { [3, 4, 5] } else { [1, 2, 5] };
+                    let hops = path.map(|i| n.hop(i));
+                    pending = Some(n.nodes[0].circuit_open(now, &hops, SizeClass::M, None).unwrap());
+                }
+                Event::CircuitUp(fresh) => {
+                    assert_eq!(pending.take(), Some(fresh));
+                    n.nodes[0].connection_move(now, connection, fresh).unwrap();
+                    (circuit, renewals) = (fresh, renewals + 1);
+                }
+                Event::FlowReadable(_) | Event::FlowWritable(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        got.len() == data.len()
+    });
+    assert!(got == data);
+    assert!(renewals >= 2, "{renewals} renewals");
+    // Half a round trip of 30 ms until the exit hears of the new path, one to validate it, and one until what it then sends
+    // is here and acknowledged; far from what a stall is.
+    assert!(longest <= Duration::from_millis(100), "{longest:?}");
+    assert_eq!(n.nodes[0].counters().get(Reason::KeyWorn), 0);
 }
