@@ -242,26 +242,18 @@ impl Shared {
     pub async fn flow_take(&self, flow: u32, max: usize, chunks: &mut Vec<Bytes>) -> Result<bool, Reason> {
         poll_fn(|cx| {
             let world = &mut *self.world.borrow_mut();
-            let mut taken = 0;
-            while taken < max {
-                match world.engine.flow_read(flow, max - taken) {
-                    FlowRead::Data(bytes) => {
-                        taken += bytes.len();
-                        chunks.push(bytes);
-                    }
-                    FlowRead::Closed(reason) => return Poll::Ready(Err(reason)),
-                    _ if taken > 0 => break,
-                    FlowRead::Finished => return Poll::Ready(Ok(false)),
-                    FlowRead::Blocked => {
-                        let Some(slot) = world.flows.get_mut(&flow) else {
-                            return Poll::Ready(Err(Reason::CircuitClosed));
-                        };
-                        slot.reader = Some(cx.waker().clone());
-                        return Poll::Pending;
-                    }
+            match world.engine.flow_read_chunks(flow, max, chunks) {
+                Ok(_) => Poll::Ready(Ok(true)),
+                Err(FlowRead::Closed(reason)) => Poll::Ready(Err(reason)),
+                Err(FlowRead::Blocked) => {
+                    let Some(slot) = world.flows.get_mut(&flow) else {
+                        return Poll::Ready(Err(Reason::CircuitClosed));
+                    };
+                    slot.reader = Some(cx.waker().clone());
+                    Poll::Pending
                 }
+                Err(FlowRead::Finished | FlowRead::Data(_)) => Poll::Ready(Ok(false)),
             }
-            Poll::Ready(Ok(true))
         })
         .await
     }

@@ -22,16 +22,18 @@ use wayfare_types::Reason;
 use crate::world::Shared;
 
 /// The most one read takes off a socket, and the most a flow is read ahead of its socket.
-const READ: usize = 64 << 10;
+const READ: usize = 256 << 10;
+/// The least room for a read; with less left, the arena is begun anew.
+const READ_MIN: usize = 64 << 10;
 /// What the kernel may hold of a stream and has not sent.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOT_SENT: u32 = 64 << 10;
 /// Pieces up to this size are copied.
-const COPY_UP_TO: usize = 8 << 10;
+const COPY_UP_TO: usize = 16 << 10;
 /// Pieces handed to one system call.
-const SLICES: usize = 64;
+const SLICES: usize = 256;
 /// Bytes moved in one go before the other tasks of the thread have their turn.
-const SHARE: usize = 4 * READ;
+const SHARE: usize = 2 * READ;
 
 /// Which end of a flow this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +170,11 @@ fn hold_little(tcp: &TcpStream) {
 /// One read; empty at the end of the stream.
 fn read_some(arena: &std::cell::RefCell<BytesMut>, tcp: &TcpStream) -> io::Result<Bytes> {
     let arena = &mut *arena.borrow_mut();
-    arena.reserve(READ);
-    let count = tcp.try_read_buf(&mut (&mut *arena).limit(READ))?;
+    if arena.capacity() < READ_MIN {
+        arena.reserve(READ);
+    }
+    let room = arena.capacity();
+    let count = tcp.try_read_buf(&mut (&mut *arena).limit(room))?;
     if count <= COPY_UP_TO {
         let bytes = Bytes::copy_from_slice(arena);
         arena.clear();

@@ -246,6 +246,45 @@ impl Engine {
         read
     }
 
+    /// As `flow_read`, of all that is there up to `max` bytes: appends the chunks and says how many bytes they are.
+    ///
+    /// # Errors
+    /// What `flow_read` says where there is nothing to read.
+    pub fn flow_read_chunks(&mut self, id: FlowId, max: usize, chunks: &mut Vec<Bytes>) -> Result<usize, FlowRead> {
+        let mut taken = match self.flow_read(id, max) {
+            FlowRead::Data(bytes) => {
+                chunks.push(bytes);
+                chunks.last().map_or(0, Bytes::len)
+            }
+            nothing => return Err(nothing),
+        };
+        let Some(flow) = self.inner.flows.by_id.get(&id).filter(|f| f.early.is_empty()) else { return Ok(taken) };
+        let (connection, stream) = (flow.connection, flow.stream);
+        let Some(quic) = self.inner.quic(connection) else { return Ok(taken) };
+        let mut stream = quic.recv_stream(stream);
+        let Ok(mut read) = stream.read(true) else { return Ok(taken) };
+        let mut end = None;
+        while taken < max && end.is_none() {
+            match read.next(max - taken) {
+                Ok(Some(chunk)) => {
+                    taken += chunk.bytes.len();
+                    chunks.push(chunk.bytes);
+                }
+                other => end = Some(other.map(drop)),
+            }
+        }
+        let _ = read.finalize();
+        if let Some(flow) = self.inner.flows.by_id.get_mut(&id) {
+            match end {
+                None => {}
+                Some(Ok(())) => (flow.received_all, flow.waiting_since) = (true, None),
+                Some(Err(ReadError::Blocked)) => flow.waiting_since = None,
+                Some(Err(ReadError::Reset(_))) => flow.phase = Phase::Closed(Reason::FlowReset),
+            }
+        }
+        Ok(taken)
+    }
+
     /// So many bytes that were read have left this node's buffers.
     pub fn flow_consumed(&mut self, now: Instant, id: FlowId, bytes: usize) {
         let quota = self.config.limits.reader_bytes;

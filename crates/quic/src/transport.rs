@@ -55,6 +55,9 @@ pub struct InnerWindows {
     pub connection_bytes: u32,
 }
 
+/// Of jumbo packets, fewer are acknowledged at once: a small part of a window that fits the cache.
+const ACK_EVERY_BYTES: u32 = 96 << 10;
+
 /// An inner connection between client and exit, whose every packet is one onion packet of a fixed size.
 pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
     let mut t = TransportConfig::default();
@@ -73,6 +76,6 @@ pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> Transpo
         .packet_threshold(16)
         // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
         // millisecond of delay is one more of round trip to congestion control.
-        .ack_frequency_config(Some(thin_acknowledgements(24, 4)));
+        .ack_frequency_config(Some(thin_acknowledgements((ACK_EVERY_BYTES / u32::from(mtu)).clamp(4, 24), 4)));
     t
 }
