@@ -47,9 +47,9 @@ fn a_size_that_does_not_pass_is_left_after_three_probes_and_asked_for_in_doublin
     pair.run(Duration::from_secs(2000), &[]);
     assert_eq!(pair.ends.each_ref().map(|end| end.max_packet()), [SIZES[1]; 2]);
     let asked = pair.asked(0, SIZES[2]);
-    let tens = |at: &[Duration]| at.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
+    let gaps = |at: &[Duration]| at.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     for three in asked.chunks_exact(3) {
-        assert_eq!(tens(three), [ANSWER; 2], "three probes, each waited for");
+        assert_eq!(gaps(three), [ANSWER; 2], "three probes, each waited for");
     }
     // From the end of one round to the beginning of the next.
     let pauses: Vec<u64> =

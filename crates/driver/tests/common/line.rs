@@ -106,7 +106,8 @@ impl Flow {
         let mut got = vec![0; bytes];
         let (writing, reading) =
             soon(async { tokio::join!(self.far.write_all(&sent), self.near.read_exact(&mut got)) }).await;
-        (writing.unwrap(), reading.unwrap());
+        writing.unwrap();
+        reading.unwrap();
         assert!(got == sent, "after {from} bytes");
         self.passed += bytes;
     }
