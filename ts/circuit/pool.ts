@@ -8,7 +8,7 @@
  */
 import { asWayfareError, WayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
-import type { CircuitId, ConnectionId, HostEvent, NodeHost } from '../core/host.js';
+import type { CircuitId, ConnectionId, HostEvent, NodeHost, SizeClass } from '../core/host.js';
 import { after, delay, every, within } from '../core/timing.js';
 import type { Builder, Circuit } from './builder.js';
 import type { Suspicion } from './suspicion.js';
@@ -236,7 +236,7 @@ export class CircuitPool {
     try {
       for (;;) {
         try {
-          const circuit = await builder.race(RACE_WIDTH, exit, old.sizeClass);
+          const circuit = await builder.race(RACE_WIDTH, exit, atLeast(old.sizeClass));
           if (!this.#routes.has(route.connection)) return host.circuitClose(circuit.id);
           host.connectionMove(route.connection, circuit.id);
           route.circuit = circuit;
@@ -293,4 +293,9 @@ export class CircuitPool {
       if (old || now_ms - route.used_ms >= this.#options.idleMs) this.#discard(route);
     }
   }
+}
+
+/** The smallest class that a connection which began on `sizeClass` can be moved to: jumbo ones find out anew what their path takes. */
+function atLeast(sizeClass: SizeClass): SizeClass | undefined {
+  return sizeClass === 'J' || sizeClass === 'X' ? undefined : sizeClass;
 }

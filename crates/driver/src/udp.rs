@@ -214,8 +214,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_batch_of_equal_segments_arrives_as_single_datagrams_in_order() {
-        let (a, b) =
-            (Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(), Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
+        let (a, b) = (
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(),
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(),
+        );
         let segments = a.max_segments().min(10);
         let contents: Vec<u8> = (0..segments).flat_map(|i| [i as u8; 1200]).collect();
         let transmit = Transmit {

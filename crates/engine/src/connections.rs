@@ -108,7 +108,8 @@ impl Engine {
         if to.exit != conn.exit {
             return Err(Reason::LinkRefused);
         }
-        if to.class.inner_bytes() < conn.class.inner_bytes() {
+        // A jumbo connection finds out anew what its path takes.
+        if !conn.class.is_jumbo() && to.class.inner_bytes() < conn.class.inner_bytes() {
             return Err(Reason::PacketSize);
         }
         conn.circuit = circuit;

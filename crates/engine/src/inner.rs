@@ -103,7 +103,8 @@ impl Inner {
                 server,
                 retry_above: usize::MAX,
                 max_connections: config.limits.circuits,
-                mtu_discovery: false,
+                // Where the transport asks for it: each datagram is one packet, whole or lost.
+                mtu_discovery: true,
                 rng_seed: Some(seed),
             })
         };

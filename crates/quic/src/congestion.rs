@@ -49,18 +49,12 @@ impl ControllerFactory for PassThrough {
 pub struct InnerCubic;
 
 impl ControllerFactory for InnerCubic {
-    fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let mut cubic = CubicConfig::default();
-        // Ten segments (RFC 9002, section 7.2), without its bound in bytes: that is less than two jumbo packets, and neither a
-        // handshake nor slow start gets along on one. Only links whose path was found to take them carry those.
-        if usize::from(mtu) > LINK_MTU_MAX {
-            cubic.initial_window(10 * u64::from(mtu));
-        }
-        Box::new(LinkSegments(Arc::new(cubic).build(now, mtu.max(LINK_MTU_MAX as u16))))
+    fn build(self: Arc<Self>, now: Instant, _: u16) -> Box<dyn Controller> {
+        Box::new(LinkSegments(Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16)))
     }
 }
 
-/// A controller that is told of no other segment size than a link's.
+/// A controller that is told of no smaller segment size than a link's.
 struct LinkSegments(Box<dyn Controller>);
 
 impl Controller for LinkSegments {
@@ -76,7 +70,10 @@ impl Controller for LinkSegments {
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, lost_bytes: u64) {
         self.0.on_congestion_event(now, sent, persistent, lost_bytes);
     }
-    fn on_mtu_update(&mut self, _: u16) {}
+    fn on_mtu_update(&mut self, mtu: u16) {
+        // A window below one jumbo packet would let nothing go at all.
+        self.0.on_mtu_update(mtu.max(LINK_MTU_MAX as u16));
+    }
     fn window(&self) -> u64 {
         self.0.window()
     }

@@ -10,6 +10,11 @@ use crate::{InnerCubic, PassThrough};
 /// The largest UDP payload that links try: Ethernet's 1,500 bytes less the headers of IPv6 and UDP.
 pub const LINK_MTU_MAX: usize = 1452;
 
+/// What every circuit carries, and QUIC needs (RFC 9000, section 14).
+const INNER_MTU_MIN: u16 = 1200;
+/// How long after a jumbo connection has become smaller it looks whether its path takes more again.
+const MTU_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Acknowledgements are packets too, on every hop: ask for few (draft-ietf-quic-ack-frequency).
 fn thin_acknowledgements(threshold: u32, max_delay_ms: u64) -> AckFrequencyConfig {
     let mut ack = AckFrequencyConfig::default();
@@ -59,6 +64,9 @@ pub struct InnerWindows {
 const ACK_EVERY_BYTES: u32 = 96 << 10;
 
 /// An inner connection between client and exit, whose every packet is one onion packet of a fixed size.
+///
+/// Jumbo circuits end with the links that carry them, and their connections must be able to go on over smaller ones: so those begin
+/// with what every circuit carries and find out what theirs takes (RFC 8899), anew whenever they have moved.
 pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
     let mut t = TransportConfig::default();
     t.max_idle_timeout(idle(idle_ms))
@@ -69,13 +77,17 @@ pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> Transpo
         .stream_receive_window(VarInt::from_u32(windows.stream_bytes))
         .receive_window(VarInt::from_u32(windows.connection_bytes))
         .send_window(u64::from(windows.connection_bytes))
-        .initial_mtu(mtu)
-        .min_mtu(mtu)
-        .mtu_discovery_config(None)
         .congestion_controller_factory(Arc::new(InnerCubic))
         .packet_threshold(16)
         // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
         // millisecond of delay is one more of round trip to congestion control.
         .ack_frequency_config(Some(thin_acknowledgements((ACK_EVERY_BYTES / u32::from(mtu)).clamp(4, 24), 4)));
+    if usize::from(mtu) > LINK_MTU_MAX {
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(mtu).minimum_change(64).interval(MTU_AGAIN_AFTER).black_hole_cooldown(MTU_AGAIN_AFTER);
+        t.initial_mtu(INNER_MTU_MIN).min_mtu(INNER_MTU_MIN).mtu_discovery_config(Some(discovery));
+    } else {
+        t.initial_mtu(mtu).min_mtu(mtu).mtu_discovery_config(None);
+    }
     t
 }

@@ -118,8 +118,7 @@ impl CircuitTable {
         if self.len() >= self.capacity {
             return Err(Reason::CircuitTableFull);
         }
-        let slot =
-            |used, duty| Slot { link, circuit, body_bytes, generation: 0, used, duty, joiner: None };
+        let slot = |used, duty| Slot { link, circuit, body_bytes, generation: 0, used, duty, joiner: None };
         if self.slots.is_empty() {
             self.slots.push(slot(false, Duty::Pending));
         }

@@ -48,9 +48,9 @@ fn every_packet_of_a_jumbo_circuit_has_its_class_s_size_on_every_link() {
         n.seen.clear();
         assert!(n.transfer((3, far), (0, near), &data, SOON) == data);
         assert!(n.seen.iter().all(|(_, _, p)| p.len() == class.packet_bytes()));
-        // Of what an inner datagram holds, QUIC and the stream take a few dozen bytes.
+        // Of what an inner datagram holds, QUIC and the stream take a few dozen bytes; the first ones are small.
         let down = n.seen.iter().filter(|s| (s.0, s.1) == (1, 0)).count();
-        assert!(down * (class.inner_bytes() - 60) < data.len() * 102 / 100, "{class:?}: {down} packets");
+        assert!(down * (class.inner_bytes() - 60) < data.len() * 110 / 100, "{class:?}: {down} packets");
         assert!(n.transfer((0, near), (3, far), &data, SOON) == data);
     }
 }
@@ -103,7 +103,7 @@ fn a_setup_waits_for_a_new_link_to_be_fast_but_not_for_long() {
 }
 
 #[test]
-fn a_jumbo_connection_moves_to_another_jumbo_circuit_and_survives_an_outage_at_its_size() {
+fn a_jumbo_connection_moves_to_circuits_of_any_class_and_is_as_large_as_each_takes() {
     for class in [SizeClass::J, SizeClass::X] {
         let mut n = jumbo_network(4);
         n.watch = true;
@@ -113,22 +113,25 @@ fn a_jumbo_connection_moves_to_another_jumbo_circuit_and_survives_an_outage_at_i
         let data = random(2 << 20);
         assert!(n.transfer((5, far), (0, near), &data, SOON) == data);
         let (second, small) = (n.circuit_of(class, &[3, 4, 5]), n.circuit_of(SizeClass::L, &[4, 3, 5]));
-        let now = n.now;
-        assert_eq!(n.nodes[0].connection_move(now, connection, small), Err(Reason::PacketSize));
-        n.nodes[0].connection_move(now, connection, second).unwrap();
-        n.nodes[0].circuit_close(now, first);
-        assert!(n.transfer((5, far), (0, near), &data, SOON) == data, "down, {class:?}");
-        // For a second nothing gets through; then the connection is as large as before.
+        for (circuit, link) in [(small, (4, 0)), (second, (3, 0))] {
+            let now = n.now;
+            n.nodes[0].connection_move(now, connection, circuit).unwrap();
+            assert!(n.transfer((5, far), (0, near), &data, SOON) == data, "down, {class:?}");
+            assert!(n.transfer((0, near), (5, far), &data, SOON) == data, "up, {class:?}");
+            n.seen.clear();
+            assert!(n.transfer((5, far), (0, near), &data, SOON) == data);
+            let packets = n.seen.iter().filter(|s| (s.0, s.1) == link).count();
+            let largest = if circuit == small { SizeClass::L } else { class }.inner_bytes();
+            // Half of them may be acknowledgements, or as small as it began.
+            assert!(packets * largest < 4 << 20, "{packets} packets of {class:?}");
+        }
+        // For a second nothing gets through.
         n.wire(4, 3).loss_percent = 100;
         let got = n.transfer((5, far), (0, near), &data, Duration::from_secs(1));
         n.wire(4, 3).loss_percent = 0;
         let rest = n.transfer((0, near), (5, far), &data, SOON);
         assert!(got.len() < data.len() && rest == data);
-        n.seen.clear();
-        let again = n.transfer((5, far), (0, near), &data[..1 << 20], SOON);
-        assert!(again.len() >= 1 << 20);
-        let down = n.seen.iter().filter(|s| (s.0, s.1) == (3, 0)).count();
-        assert!(down * class.inner_bytes() < 4 << 20, "{down} packets");
+        assert!(n.transfer((5, far), (0, near), &data, SOON).len() >= data.len());
     }
 }
 
