@@ -94,7 +94,8 @@ impl Stage {
         let stride = stride.max(1);
         let mut opened = [Ok((0, 0)); FAST_BATCH];
         for (chunk_at, chunk) in run.chunks(stride * FAST_BATCH).enumerate() {
-            let Some(opener) = fast.opener(chunk[0]) else {
+            // A packet that shows no epoch we know must not take its neighbours with it.
+            let Some(opener) = chunk.chunks(stride).find_map(|packet| fast.opener(packet[0])) else {
                 chunk.chunks(stride).for_each(|_| counters.count(Reason::PacketVersion));
                 continue;
             };
