@@ -71,10 +71,28 @@ fn echoes_from_before_a_change_of_address_show_nothing() {
     let Ok(Taken::Answer(echo)) = deliver(late, &mut b, &asked) else { panic!("a probe is answered") };
     a.path_changed(late);
     assert_eq!(a.max_packet(), 0);
-    assert_eq!(deliver(late, &mut a, &echo), Ok(Taken::Reach));
+    assert_eq!(deliver(late, &mut a, &echo), Err(Reason::Timeout));
     assert_eq!(a.max_packet(), 0, "a challenge to the old address is no answer from the new");
     probe(late, &mut a, &mut b, rng);
     assert_eq!(a.max_packet(), 1299);
+}
+
+/// Nor does one of the challenge that asks for new keys; they are renewed all the same once the new address is known.
+#[test]
+fn renewal_does_not_show_an_address() {
+    let (now, rng) = (Instant::now(), &mut Seeded::new(4));
+    let (mut a, mut b) = pair(now, rng, &[1299], 10);
+    probe(now, &mut a, &mut b, rng);
+    a.sent(10);
+    let renewal = a.poll_probe(now, rng).unwrap();
+    let Ok(Taken::Answer(echo)) = deliver(now, &mut b, &renewal) else { panic!("a probe is answered") };
+    a.path_changed(now);
+    assert_eq!(deliver(now, &mut a, &echo), Err(Reason::Timeout));
+    assert_eq!((a.epoch(), a.max_packet()), (0, 0));
+    assert!(carries(&a, &b, rng), "the neighbour takes both epochs");
+    probe(now, &mut a, &mut b, rng);
+    assert_eq!((a.epoch(), a.max_packet()), (1, 1299));
+    assert!(carries(&a, &b, rng));
 }
 
 /// Whether a data packet of `a` opens at `b`, and as itself.

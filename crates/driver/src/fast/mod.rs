@@ -22,7 +22,7 @@ use crate::links::LinkId;
 use crate::random::SystemRandom;
 use crate::udp::{Filled, Udp};
 use crate::world::World;
-use send::{Batch, Egress, Route, segments_max, socket, transmit};
+use send::{Batch, Egress, Route, segments_max, socket};
 
 /// How often probes are looked at while fast packets go.
 const PROBE_TICK: Duration = Duration::from_millis(250);
@@ -261,7 +261,7 @@ impl World {
         };
         if let Local::Control { counter } = local {
             return match side.link.take_control(now, counter, packet) {
-                Ok(Taken::Answer(answer)) => self.fast_send_control(id, &answer),
+                Ok(Taken::Answer(answer)) => self.fast_send_control(now, id, &answer),
                 Ok(Taken::Reach) => {
                     side.local_ip = local_ip;
                     self.fast_told(now, id);
@@ -357,11 +357,10 @@ impl World {
         self.fast_send(now, id, &mut roomy, stride);
     }
 
-    /// A probe or its echo: lost when the kernel's buffer is full.
-    fn fast_send_control(&mut self, id: LinkId, packet: &[u8]) {
+    fn fast_send_control(&mut self, now: Instant, id: LinkId, packet: &[u8]) {
         if let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_deref()) {
-            let batch = Batch { link: id, segment: packet.len(), packets: 1, slices: &[IoSlice::new(packet)] };
-            transmit(&self.sockets, side.route(), batch);
+            let counters = self.engine.counters();
+            self.fast.egress.send_control(now, &self.sockets, side.route(), id, packet, counters);
         }
     }
 
@@ -379,8 +378,8 @@ impl World {
             side.link.set_rtt(rtt.unwrap_or_default());
             let before = side.link.max_packet();
             while let Some(probe) = side.link.poll_probe(now, &mut SystemRandom) {
-                let batch = Batch { link: id, segment: probe.len(), packets: 1, slices: &[IoSlice::new(&probe)] };
-                transmit(&self.sockets, side.route(), batch);
+                let (route, counters) = (side.route(), self.engine.counters());
+                self.fast.egress.send_control(now, &self.sockets, route, id, &probe, counters);
             }
             if let Some(at) = side.link.poll_timeout() {
                 self.fast.probe_by(at.max(now + Duration::from_millis(1)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use wayfare_quic::Instant;
-use wayfare_relay::egress::{EgressQueue, Filled, Limits, Rate, Storage};
+use wayfare_relay::egress::{CONTROL, EgressQueue, Filled, Limits, Rate, Storage};
 use wayfare_types::{Counters, Reason};
 
 use crate::links::LinkId;
@@ -123,11 +123,38 @@ impl Egress {
         if gone == packets {
             return;
         }
+        self.wait(now_us, link, slices.iter().flat_map(|s| s.chunks(segment.max(1))).skip(gone), PRIORITY, counters);
+    }
+
+    /// Sends a control message past what waits, and past the rate; where the kernel has no room it waits before all data.
+    pub fn send_control(
+        &mut self,
+        now: Instant,
+        sockets: &[Udp],
+        route: Route,
+        link: LinkId,
+        packet: &[u8],
+        counters: &mut Counters,
+    ) {
+        let batch = Batch { link, segment: packet.len(), packets: 1, slices: &[IoSlice::new(packet)] };
+        if transmit(sockets, route, batch) == Sent::Blocked {
+            self.wait(self.micros(now), link, std::iter::once(packet), CONTROL, counters);
+        }
+    }
+
+    fn wait<'a>(
+        &mut self,
+        now_us: u64,
+        link: LinkId,
+        packets: impl Iterator<Item = &'a [u8]>,
+        priority: u32,
+        counters: &mut Counters,
+    ) {
         let limits = self.limits();
         let queue = self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
         let idle = queue.is_empty();
-        for packet in slices.iter().flat_map(|s| s.chunks(segment.max(1))).skip(gone) {
-            if let Err(reason) = queue.push(now_us, packet, PRIORITY, &mut self.storage, counters) {
+        for packet in packets {
+            if let Err(reason) = queue.push(now_us, packet, priority, &mut self.storage, counters) {
                 counters.count(reason);
             }
         }
@@ -229,7 +256,7 @@ pub(super) fn socket(sockets: &[Udp], to: SocketAddr) -> Option<&Udp> {
 }
 
 /// Sends a batch past all queues.
-pub(super) fn transmit(sockets: &[Udp], route: Route, batch: Batch<'_>) -> Sent {
+fn transmit(sockets: &[Udp], route: Route, batch: Batch<'_>) -> Sent {
     let Batch { segment, packets, slices, .. } = batch;
     // A neighbour of a family that no socket is of has no session either.
     socket(sockets, route.to).map_or(Sent::Done, |s| s.send_gathered(route.to, route.from, segment, packets, slices))
