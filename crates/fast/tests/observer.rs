@@ -82,7 +82,7 @@ impl Guesser {
             self.odds.push(sums);
         }
         bytes.sort_by(|x, y| y.0.total_cmp(&x.0));
-        bits.sort_by(|x, y| y.0.cmp(&x.0));
+        bits.sort_by_key(|bit| std::cmp::Reverse(bit.0));
         self.bytes = bytes.into_iter().take(2).map(|(_, at, odds)| (at, odds)).collect();
         self.bits = bits.into_iter().take(4).map(|(_, at, bit, odds)| (at, bit, odds)).collect();
     }

@@ -141,7 +141,8 @@ proptest! {
                 }
                 _ => {}
             }
-            (a.sent(1), b.sent(1));
+            a.sent(1);
+            b.sent(1);
             for (to_b, end) in [(true, &mut a), (false, &mut b)] {
                 while let Some(packet) = end.poll_probe(now, rng) {
                     old.push((to_b, packet.clone()));
@@ -153,7 +154,8 @@ proptest! {
         let epochs = (a.epoch(), b.epoch());
         for _ in 0..60 {
             now += Duration::from_secs(10);
-            (a.sent(5), b.sent(5));
+            a.sent(5);
+            b.sent(5);
             probe(now, &mut a, &mut b, rng);
             probe(now, &mut b, &mut a, rng);
         }
