@@ -22,9 +22,9 @@ use wayfare_types::Reason;
 use crate::world::Shared;
 
 /// The most one read takes off a socket, and the most a flow is read ahead of its socket.
-const READ: usize = 256 << 10;
+const READ: usize = 64 << 10;
 /// The least room for a read; with less left, the arena is begun anew.
-const READ_MIN: usize = 64 << 10;
+const READ_MIN: usize = 32 << 10;
 /// What the kernel may hold of a stream and has not sent.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOT_SENT: u32 = 64 << 10;
@@ -33,7 +33,7 @@ const COPY_UP_TO: usize = 16 << 10;
 /// Pieces handed to one system call.
 const SLICES: usize = 256;
 /// Bytes moved in one go before the other tasks of the thread have their turn.
-const SHARE: usize = 2 * READ;
+const SHARE: usize = 4 * READ;
 
 /// Which end of a flow this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
