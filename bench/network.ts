@@ -19,8 +19,9 @@ function of<T>(name: string, title: string, rows: (figures: T) => Row[]): Measur
 
 interface Hop {
   ours_ns: number[];
+  chacha_ns: number[];
   floor_ns: number[];
-  lost_ours: number;
+  lost_ours: number[];
   lost_floor: number;
 }
 
@@ -34,8 +35,9 @@ interface Cold {
 }
 
 export const wholeNodes: Measurement[] = [
-  of<Hop>('hop', "a relay's CPU per packet against a bare quinn datagram hop", (f) => [
+  of<Hop>('hop', "a relay's CPU per packet over QUIC's datagrams against a bare quinn datagram hop", (f) => [
     compared('relay_hop', 'ns', f.ours_ns, f.floor_ns),
+    compared('relay_hop_chacha', 'ns', f.chacha_ns, f.floor_ns),
   ]),
   of<Impaired>('impaired', 'goodput with delay and loss on one link against plain quinn', ({ cases }) =>
     cases.map(({ rtt_ms, loss, rounds }) =>
@@ -52,6 +54,7 @@ export const wholeNodes: Measurement[] = [
   ]),
   of<{ bytes_per_idle_circuit: number }>('memory', 'an idle circuit at a relay', (f) => [
     { name: 'idle_circuit', unit: 'B', ours: f.bytes_per_idle_circuit },
+    { name: 'idle_circuits_100000', unit: 'MiB', ours: (f.bytes_per_idle_circuit * 1e5) / 2 ** 20 },
   ]),
   of<{ resident_bytes_per_reader: number }>('stalled', 'a reader that never reads', (f) => [
     { name: 'stalled_reader', unit: 'B', ours: f.resident_bytes_per_reader },

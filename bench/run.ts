@@ -9,11 +9,13 @@ import { fallback } from './fallback.js';
 import { machine } from './machine.js';
 import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
+import { picture } from './picture.js';
 import { processes } from './processes.js';
+import { type RelayFigures, relay } from './relay.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
 import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, crossing, wasm, ...wholeNodes, processes, fallback];
+const measurements: Measurement[] = [packets, relay, crossing, wasm, ...wholeNodes, processes, fallback];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 
@@ -58,6 +60,10 @@ async function main(): Promise<number> {
     all.push(...judged);
     const result = { name: measurement.name, at: new Date().toISOString(), machine: described, rows: judged, rounds };
     await writeFile(new URL(`${measurement.name}.json`, results), `${JSON.stringify(result, null, 2)}\n`);
+    if (measurement === relay) {
+      const { cases } = rounds as { cases: (RelayFigures & { name: string })[] };
+      await writeFile(new URL('relay.svg', results), picture(cases));
+    }
   }
   const missed = all.filter((row) => row.held === false).map((row) => row.name);
   if (values.json) console.log(JSON.stringify({ v: 1, machine: described, rows: all, missed }));

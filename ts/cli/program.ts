@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { asWayfareError } from '../base/errors.js';
 import { ask } from './commands/ask.js';
+import { bench } from './commands/bench.js';
 import { config } from './commands/config.js';
 import { keygen } from './commands/keygen.js';
 import { start } from './commands/start.js';
@@ -28,6 +29,7 @@ function build(io: Io, setCode: (code: number) => void): Command {
   up(program, io);
   keygen(program, io);
   ask(program, io);
+  bench(program, io);
   config(program, io);
   // Settings are inherited only by commands made after they were set; ours are made by functions, so hand them down.
   const inherit = (command: Command) => {

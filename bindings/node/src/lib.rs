@@ -9,5 +9,6 @@ mod bench;
 mod certificate;
 mod engine;
 mod kernels;
+mod measure;
 mod node;
 mod settle;

@@ -24,6 +24,8 @@ use crate::socket::Socket;
 const IN_FLIGHT: u64 = 128;
 /// After so long without an arrival what is missing counts as lost.
 const LOST_AFTER: Duration = Duration::from_millis(200);
+/// The other side of a measurement has its turn meanwhile.
+pub const IDLE_MS: u32 = 600_000;
 pub const CLASS: SizeClass = SizeClass::M;
 
 /// One of the two neighbours.
@@ -47,6 +49,7 @@ enum Kind {
 struct Circuit {
     relay: HopSpec,
     exit: OnionSecret,
+    suite: Suite,
     setup: Option<ClientSetup>,
     path: Option<ClientPath>,
     forward_cid: u32,
@@ -88,10 +91,11 @@ impl Load {
     }
 
     /// Both ends linked to a relay, and a circuit through it.
-    pub async fn circuit(relay: SocketAddr, id: NodeId, onion_seed: [u8; 32]) -> Result<Self, Fault> {
+    pub async fn circuit(relay: SocketAddr, id: NodeId, onion_seed: [u8; 32], suite: Suite) -> Result<Self, Fault> {
         let circuit = Circuit {
             relay: HopSpec { node: id, onion_key: OnionSecret::from_seed(onion_seed).public() },
             exit: OnionSecret::from_seed([77; 32]),
+            suite,
             setup: None,
             path: None,
             forward_cid: 0,
@@ -119,19 +123,21 @@ impl Load {
             rng_seed: None,
         });
         let now = Instant::now();
+        // Two loads of one relay are different neighbours to it.
+        let first = if let Kind::Circuit(circuit) = &kind { 16 * circuit.suite.code() } else { 1 };
         let mut end = |seed: u8| -> Result<End, Fault> {
             let identity = Identity::from_seed(&[seed; 32]).map_err(text)?;
-            let config = tls::link_client(&identity, id, link_transport(10_000)).map_err(text)?;
+            let config = tls::link_client(&identity, id, link_transport(IDLE_MS)).map_err(text)?;
             let handle = host.connect(now, config, middle, tls::SERVER_NAME).map_err(text)?;
             Ok(End { identity, handle, decoder: ControlDecoder::default(), ready: false, sent: 0, received: 0 })
         };
-        let ends = [end(1)?, end(2)?];
+        let ends = [end(first)?, end(first + 1)?];
         Ok(Self {
             socket: Socket::new().map_err(text)?,
             host,
             ends,
             kind,
-            random: Seeded::new(3),
+            random: Seeded::new(first.into()),
             buffer: Vec::new(),
             unsent: None,
             lost: 0,
@@ -324,7 +330,7 @@ impl Load {
         let Kind::Circuit(circuit) = &mut self.kind else { return Ok(()) };
         let exit = HopSpec { node: exit_id, onion_key: circuit.exit.public() };
         let hops = [circuit.relay.clone(), exit];
-        let (setup, message) = ClientSetup::build(&hops, Suite::preferred(), CLASS, minute(), &mut self.random)
+        let (setup, message) = ClientSetup::build(&hops, circuit.suite, CLASS, minute(), &mut self.random)
             .map_err(|e| format!("{e:?}"))?;
         circuit.setup = Some(setup);
         self.say(0, &Control::Setup { back_cid: 1, message })

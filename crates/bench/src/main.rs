@@ -11,6 +11,8 @@ mod packets;
 #[cfg(target_os = "linux")]
 mod path;
 mod quic;
+#[cfg(target_os = "linux")]
+mod relay;
 mod socket;
 mod socks;
 
@@ -22,7 +24,9 @@ use load::Fault;
 const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
   packets          the packet kernels against bare AEAD passes
-  hop              CPU time per packet of a relay against that of a bare quinn datagram hop
+  relay CIRCUITS NEIGHBOURS PAYLOAD_BYTES
+                   CPU time per packet of a relay on fast links, beside its floor
+  hop              CPU time per packet of a relay over QUIC's datagrams against that of a bare quinn datagram hop
   memory           bytes that an idle circuit holds at a relay
   impaired         goodput over three hops with delay and loss on one link, beside plain quinn over the same
   cold             time to first byte without a circuit
@@ -48,6 +52,10 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     #[cfg(target_os = "linux")]
     if let Some(figures) = path::run(words).await {
         return figures.map(|f| f.to_string());
+    }
+    #[cfg(target_os = "linux")]
+    if let ["relay", words @ ..] = words {
+        return relay::run(relay::case(words).ok_or_else(usage)?).await.map(|f| f.to_string());
     }
     let name = words.first().copied().unwrap_or_default();
     let proxy: Option<SocketAddr> = words.get(1).and_then(|a| a.parse().ok());

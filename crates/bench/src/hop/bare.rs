@@ -12,7 +12,7 @@ use wayfare_quic::tls::{self, Identity};
 use wayfare_types::NodeId;
 
 use super::Middle;
-use crate::load::{CLASS, Fault};
+use crate::load::{CLASS, Fault, IDLE_MS};
 use crate::socket;
 
 enum Ask {
@@ -29,7 +29,7 @@ pub struct Bare {
 impl Bare {
     pub fn start() -> Result<Self, Fault> {
         let identity = Identity::from_seed(&[10; 32]).map_err(|e| e.to_string())?;
-        let server = tls::link_server(&identity, link_transport(10_000)).map_err(|e| e.to_string())?;
+        let server = tls::link_server(&identity, link_transport(IDLE_MS)).map_err(|e| e.to_string())?;
         let socket = socket::bind().map_err(|e| e.to_string())?;
         let address = socket.local_addr().map_err(|e| e.to_string())?;
         let (asks, receiver) = mpsc::unbounded_channel();

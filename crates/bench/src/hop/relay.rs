@@ -7,7 +7,7 @@ use wayfare_driver::{Node, Options, ask};
 use wayfare_types::NodeId;
 
 use super::Middle;
-use crate::load::{CLASS, Fault};
+use crate::load::{CLASS, Fault, IDLE_MS};
 
 pub const ONION_SEED: [u8; 32] = [5; 32];
 
@@ -18,8 +18,11 @@ pub struct Relay {
 
 impl Relay {
     pub async fn start() -> Result<Self, Fault> {
-        let options = r#"{ "listen": ["127.0.0.1:0"], "roles": { "client": false, "relay": true, "exit": false }, "freshKeys": true }"#;
-        let options = Options::from_json(options, &[11; 32]).map_err(|f| f.to_string())?;
+        let options = format!(
+            r#"{{ "listen": ["127.0.0.1:0"], "roles": {{ "client": false, "relay": true, "exit": false }}, "freshKeys": true,
+                "limits": {{ "linkIdleMs": {IDLE_MS} }} }}"#
+        );
+        let options = Options::from_json(&options, &[11; 32]).map_err(|f| f.to_string())?;
         let mut node = None;
         let addresses = ask(|started| node = Some(Node::start(options, |_| {}, started))).await;
         let (node, addresses) =
@@ -30,10 +33,10 @@ impl Relay {
     }
 
     /// Waits until whole packets fit both ways.
-    pub async fn ready(&self) -> Result<(), Fault> {
+    pub async fn ready(&self, links: usize) -> Result<(), Fault> {
         for _ in 0..1_000 {
             let stats = ask(|a| self.node.stats(a)).await.map_err(|f| f.to_string())?;
-            if stats.links.len() == 2 && stats.links.iter().all(|l| l.mtu as usize >= CLASS.packet_bytes()) {
+            if stats.links.len() == links && stats.links.iter().all(|l| l.mtu as usize >= CLASS.packet_bytes()) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -13,10 +13,11 @@ use super::plan::{Drawn, Plan};
 use super::wires::Wires;
 use crate::Fault;
 
-/// Packets that are on their way at most.
-const IN_FLIGHT: usize = 2_048;
-/// Packets of a magazine.
-const MAGAZINE: usize = 4 * IN_FLIGHT;
+/// Packets that are on their way at most, and their bytes: less than a socket's buffer takes.
+const IN_FLIGHT_MAX: usize = 2_048;
+const IN_FLIGHT_BYTES_MAX: usize = 3 << 20;
+/// So often what may be on its way makes a magazine.
+const MAGAZINE: usize = 4;
 /// After so long without an arrival what is missing counts as lost.
 const LOST_AFTER: Duration = Duration::from_millis(200);
 
@@ -28,10 +29,13 @@ pub trait Neighbours {
     /// Whatever ends the measurement.
     fn write(&mut self, from: usize, drawn: Drawn, out: &mut [u8]) -> Result<(), Fault>;
 
-    /// A datagram came that is none of the packets.
-    fn other(&mut self, _at: usize, _datagram: &mut [u8]) {}
+    /// Takes datagrams that came for a neighbour, `stride` bytes apart: how many of them are packets that were passed on.
+    fn take(&mut self, at: usize, bytes: &mut [u8], stride: usize) -> usize;
 
-    /// Sends what is due beside packets; called between magazines.
+    /// Sends what the middle waits for; called all the time.
+    fn answer(&mut self, _wires: &Wires) {}
+
+    /// Sends whatever else is due; called between magazines.
     ///
     /// # Errors
     /// Whatever ends the measurement.
@@ -54,6 +58,7 @@ pub struct Generator<N> {
     middle: SocketAddr,
     plan: Plan,
     packet_bytes: usize,
+    in_flight: usize,
     random: Seeded,
     magazine: Vec<Batch>,
     /// Packets that never came out, of all so far.
@@ -66,8 +71,11 @@ impl<N: Neighbours> Generator<N> {
         let busy: Vec<usize> = plan.busy().collect();
         let batch =
             |n: usize| Batch { from: busy[n % busy.len()], packets: per_send, bytes: vec![0; per_send * packet_bytes] };
-        let magazine = (0..(MAGAZINE / per_send).next_multiple_of(2)).map(batch).collect();
-        Self { neighbours, wires, middle, plan, packet_bytes, random: Seeded::new(3), magazine, lost: 0 }
+        let in_flight = IN_FLIGHT_MAX.min(IN_FLIGHT_BYTES_MAX / packet_bytes).max(per_send);
+        // As many from either of a pair.
+        let batches = (MAGAZINE * in_flight / per_send).next_multiple_of(2);
+        let magazine = (0..batches).map(batch).collect();
+        Self { neighbours, wires, middle, plan, packet_bytes, in_flight, random: Seeded::new(3), magazine, lost: 0 }
     }
 
     /// Fires magazines for about `time`; how many packets came out.
@@ -89,8 +97,30 @@ impl<N: Neighbours> Generator<N> {
         Ok(came)
     }
 
+    /// Sends no packet, but answers what comes.
+    ///
+    /// # Errors
+    /// Whatever the neighbours end with.
+    pub fn idle(&mut self, time: Duration) -> Result<(), Fault> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let Self { neighbours, wires, .. } = self;
+            wires.receive(|at, bytes, stride| {
+                neighbours.take(at, bytes, stride);
+            });
+            neighbours.keep_up(wires)?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     fn load(&mut self) -> Result<(), Fault> {
         for batch in &mut self.magazine {
+            let Self { neighbours, wires, .. } = self;
+            wires.receive(|at, bytes, stride| {
+                neighbours.take(at, bytes, stride);
+            });
+            neighbours.answer(wires);
             for packet in batch.bytes.chunks_mut(self.packet_bytes) {
                 let drawn = self.plan.draw(batch.from, &mut self.random);
                 self.neighbours.write(batch.from, drawn, packet)?;
@@ -100,26 +130,19 @@ impl<N: Neighbours> Generator<N> {
     }
 
     fn fire(&mut self) -> usize {
-        let Self { neighbours, wires, middle, packet_bytes, magazine, .. } = self;
+        let Self { neighbours, wires, middle, packet_bytes, in_flight, magazine, .. } = self;
         let (mut sent, mut came, mut heard_at) = (0, 0, Instant::now());
         let mut next = 0;
         while next < magazine.len() || came < sent {
             if let Some(batch) = magazine.get(next)
-                && sent - came + batch.packets <= IN_FLIGHT
+                && sent - came + batch.packets <= *in_flight
                 && wires.wires[batch.from].send(*middle, &batch.bytes, *packet_bytes)
             {
                 (sent, next) = (sent + batch.packets, next + 1);
                 continue;
             }
-            let any = wires.receive(|at, bytes, stride| {
-                for datagram in bytes.chunks_mut(stride) {
-                    if datagram.len() == *packet_bytes {
-                        came += 1;
-                    } else {
-                        neighbours.other(at, datagram);
-                    }
-                }
-            });
+            let any = wires.receive(|at, bytes, stride| came += neighbours.take(at, bytes, stride));
+            neighbours.answer(wires);
             if any {
                 heard_at = Instant::now();
             } else if heard_at.elapsed() > LOST_AFTER {

@@ -3,21 +3,26 @@
 //! Equal for both: the generator, the packets' size, the neighbours and what is drawn, buffers, offloads, one thread. What
 //! counts is the middle thread's CPU time alone.
 
+mod circuits;
 mod floor;
 mod generator;
+mod node;
 mod pin;
 mod plan;
+mod sessions;
 mod wires;
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wayfare_onion::Suite;
 
+use self::circuits::{RelayNeighbours, Through};
 use self::floor::{FloorHop, FloorNeighbours};
 use self::generator::{Generator, Neighbours};
+use self::node::{ONION_SEED, Relay};
 use self::plan::Plan;
 pub use self::plan::{CIRCUITS_MAX, Case, NEIGHBOURS_MAX};
 use self::wires::{Wire, Wires};
@@ -30,54 +35,151 @@ trait Middle {
     fn cpu(&self) -> Result<Duration, Fault>;
 }
 
-/// A measurement under way: the floor and its generator.
-pub struct Floor {
-    hop: FloorHop,
-    generator: Generator<FloorNeighbours>,
+/// A middle and what speaks to it, and what the two came to in this round.
+struct Side<M, N> {
+    middle: M,
+    generator: Generator<N>,
+    packets: u64,
+    spent: Duration,
 }
 
-/// What a turn came to.
+impl<M: Middle, N: Neighbours> Side<M, N> {
+    fn new(middle: M, generator: Generator<N>) -> Self {
+        Self { middle, generator, packets: 0, spent: Duration::ZERO }
+    }
+
+    fn slice(&mut self) -> Result<(), Fault> {
+        let before = self.middle.cpu()?;
+        self.packets += self.generator.run(SLICE)?;
+        self.spent += self.middle.cpu()? - before;
+        Ok(())
+    }
+
+    fn ns(&mut self) -> f64 {
+        let ns = self.spent.as_nanos() as f64 / self.packets.max(1) as f64;
+        (self.packets, self.spent) = (0, Duration::ZERO);
+        ns
+    }
+}
+
+/// What a round came to: CPU time of the middle per packet, nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn {
-    /// CPU time of the middle per packet.
-    pub ns: f64,
+pub struct Round {
+    pub floor_ns: f64,
+    pub ours_ns: f64,
+    /// Packets that passed the relay.
     pub packets: u64,
-    pub lost: u64,
 }
 
-impl Floor {
+/// A relay and its floor, measured in turns.
+pub struct Contest {
+    floor: Side<FloorHop, FloorNeighbours>,
+    ours: Side<Relay, RelayNeighbours>,
+    case: Case,
+}
+
+/// Before the sides change over: both then have the machine as it is at that moment.
+const SLICE: Duration = Duration::from_millis(40);
+/// A link whose probes were answered too late is probed again after this.
+const PROBED_AGAIN: Duration = Duration::from_secs(11);
+const TRIES: usize = 4;
+
+impl Contest {
+    /// Starts both and sets the relay's circuits up, which takes about a millisecond for each; `progress` hears how many stand.
+    ///
     /// # Errors
-    /// What the system refuses, or a case beyond the limits.
-    pub fn start(case: &Case, suite: Suite) -> Result<Self, Fault> {
-        let plan = Plan::new(case)?;
-        let wires = Wires::bind(plan.neighbours()).map_err(|e| format!("no socket for a neighbour: {e}"))?;
-        let addresses = wires.addresses().map_err(|e| e.to_string())?;
+    /// What the system refuses, a case beyond the limits, or a CPU without AES instructions.
+    pub fn start(case: Case, suite: Suite, progress: &mut dyn FnMut(usize)) -> Result<Self, Fault> {
         let bytes = case.packet_bytes();
-        let hop = FloorHop::start(suite, bytes, &addresses)?;
+        let bind = |plan: &Plan| Wires::bind(plan.neighbours()).map_err(|e| format!("no socket for a neighbour: {e}"));
+        let plan = Plan::new(&case)?;
+        let wires = bind(&plan)?;
+        let hop = FloorHop::start(suite, bytes, &wires.addresses().map_err(|e| e.to_string())?)?;
         let generator = Generator::new(FloorNeighbours::new(suite, bytes), wires, hop.address(), plan, bytes);
-        Ok(Self { hop, generator })
+        let floor = Side::new(hop, generator);
+
+        let plan = Plan::new(&case)?;
+        let mut wires = bind(&plan)?;
+        let relay = Relay::start()?;
+        let through = Through { address: relay.address(), id: relay.id(), onion_seed: ONION_SEED };
+        let neighbours =
+            pin::off_middle(|| RelayNeighbours::start(&through, &case, &plan, suite, &mut wires, progress))?;
+        let generator = Generator::new(neighbours, wires, relay.address(), plan, bytes);
+        let mut contest = Self { floor, ours: Side::new(relay, generator), case };
+        contest.until_fast()?;
+        Ok(contest)
     }
 
     /// Whose AEAD the floor uses.
     pub fn library(&self) -> &'static str {
-        self.hop.library
+        self.floor.middle.library
     }
 
+    /// Bytes of a packet on a link, as UDP carries it.
+    pub fn packet_bytes(&self) -> usize {
+        self.case.packet_bytes()
+    }
+
+    fn fast(&self) -> Result<bool, Fault> {
+        self.ours.middle.fast_on(self.case.neighbours, self.case.packet_bytes())
+    }
+
+    /// The relay probes its links as well, and wants answers.
+    fn until_fast(&mut self) -> Result<(), Fault> {
+        let end = Instant::now() + PROBED_AGAIN;
+        while !self.fast()? {
+            if Instant::now() > end {
+                return Err("the relay's links do not become fast".into());
+            }
+            self.ours.generator.idle(SLICE)?;
+        }
+        Ok(())
+    }
+
+    /// One round: both sides for about `time` each, in slices.
+    ///
     /// # Errors
-    /// A hop that does not pass packets on.
-    pub fn turn(&mut self, time: Duration) -> Result<Turn, Fault> {
-        turn(&self.hop, &mut self.generator, time)
+    /// A middle that does not pass packets on.
+    pub fn round(&mut self, time: Duration) -> Result<Round, Fault> {
+        for _ in 0..TRIES {
+            let tried = pin::off_middle(|| self.try_round(time));
+            match tried {
+                Ok(round) if self.fast()? => return Ok(round),
+                Err(fault) if self.fast()? => return Err(fault),
+                // The relay left a link, since a busy machine answered its probes too late.
+                _ => self.until_fast()?,
+            }
+        }
+        Err("this machine is too busy: the relay's links do not stay fast".into())
     }
-}
 
-fn turn<N: Neighbours>(middle: &impl Middle, generator: &mut Generator<N>, time: Duration) -> Result<Turn, Fault> {
-    pin::off_middle(|| {
-        generator.run(time / 10)?;
-        let (before, lost) = (middle.cpu()?, generator.lost);
-        let packets = generator.run(time)?;
-        let spent = middle.cpu()? - before;
-        Ok(Turn { ns: spent.as_nanos() as f64 / packets as f64, packets, lost: generator.lost - lost })
-    })
+    fn try_round(&mut self, time: Duration) -> Result<Round, Fault> {
+        // A turn that counts for nothing brings caches and sockets to their working state.
+        self.floor.slice()?;
+        self.ours.slice()?;
+        self.floor.ns();
+        self.ours.ns();
+        let slices = (time.as_nanos() / SLICE.as_nanos()).max(1);
+        for _ in 0..slices {
+            self.floor.slice()?;
+            self.ours.slice()?;
+        }
+        let packets = self.ours.packets;
+        Ok(Round { floor_ns: self.floor.ns(), ours_ns: self.ours.ns(), packets })
+    }
+
+    /// Packets that never came out: of the floor, and of the relay.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.floor.generator.lost, self.ours.generator.lost)
+    }
+
+    /// What the relay dropped so far, by reason.
+    ///
+    /// # Errors
+    /// A relay that is gone.
+    pub fn drops(&self) -> Result<Vec<(&'static str, u64)>, Fault> {
+        self.ours.middle.drops()
+    }
 }
 
 /// Sleeps until something comes.

@@ -1,0 +1,64 @@
+//! Ours: a node of the native driver in the role of a relay.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wayfare_driver::{Node, Options, ask_blocking};
+use wayfare_types::NodeId;
+
+use super::plan::CIRCUITS_MAX;
+use super::sessions::{IDLE_MS, text};
+use super::{Middle, pin};
+use crate::Fault;
+
+pub const ONION_SEED: [u8; 32] = [5; 32];
+const SEED: [u8; 32] = [11; 32];
+
+pub struct Relay {
+    node: Node,
+    address: SocketAddr,
+}
+
+impl Relay {
+    pub fn start() -> Result<Self, Fault> {
+        let options = format!(
+            r#"{{ "listen": ["127.0.0.1:0"], "roles": {{ "client": false, "relay": true, "exit": false }}, "freshKeys": true,
+                "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS} }} }}"#
+        );
+        let options = Options::from_json(&options, &SEED).map_err(text)?;
+        let mut node = None;
+        // Its thread stays where it is started.
+        let addresses = pin::on_middle(|| ask_blocking(|started| node = Some(Node::start(options, |_| {}, started))));
+        let (node, addresses) = (node.ok_or("no node")?.map_err(text)?, addresses.map_err(text)?);
+        node.set_onion_keys(vec![ONION_SEED].into());
+        let address = addresses.first().and_then(|a| a.parse().ok()).ok_or("the relay has no address")?;
+        Ok(Self { node, address })
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.node.id()
+    }
+
+    /// Whether it sends packets of this size beside the sessions of so many neighbours.
+    pub fn fast_on(&self, links: usize, packet_bytes: usize) -> Result<bool, Fault> {
+        let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
+        Ok(stats.links.iter().filter(|l| l.fast_bytes as usize >= packet_bytes).count() == links)
+    }
+
+    /// What it dropped, by reason.
+    pub fn drops(&self) -> Result<Vec<(&'static str, u64)>, Fault> {
+        let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
+        Ok(stats.drops.into_iter().filter(|(_, count)| *count > 0).collect())
+    }
+}
+
+impl Middle for Relay {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn cpu(&self) -> Result<Duration, Fault> {
+        let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
+        Ok(Duration::from_micros(stats.cpu_us))
+    }
+}
