@@ -54,7 +54,7 @@ async function run(args: string[], env: Record<string, string> = {}): Promise<Ra
   return { code, ...text };
 }
 
-test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'config'])(
+test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config'])(
   '%s --help shows an example and ends with 0',
   async (command) => {
     const { code, out, err } = await run([command, '--help']);
@@ -67,14 +67,40 @@ test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'config'])(
 test('the help names every command and the exit codes', async () => {
   const { code, out } = await run(['--help']);
   expect(code).toBe(0);
-  for (const command of ['start', 'up', 'keygen', 'status', 'peers', 'ping', 'config'])
+  for (const command of ['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config'])
     expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
   expect(out).toContain('Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.');
+});
+
+test('the packet kernels are measured beside bare passes, and printed as one object', async () => {
+  const { code, out } = await run(['bench', 'kernel', '--duration', '1', '--circuits', '10', '--size', '64', '--json']);
+  expect(code).toBe(0);
+  const { schema, payload_bytes, kernels } = JSON.parse(out);
+  expect([schema, payload_bytes]).toEqual(['wayfare.bench-kernel', 64]);
+  const peel = kernels.find((k: { name: string }) => k.name === 'peel_forward_aes128gcm_64');
+  expect(peel.ratio).toBeGreaterThan(0);
+});
+
+test('a measurement of a path names the proxy that does not answer', async () => {
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+  const { code, err } = await run(['bench', 'path', '--socks', `127.0.0.1:${port}`]);
+  expect(code).toBe(1);
+  expect(err).toContain(`the proxy at 127.0.0.1:${port} failed: is the node up?`);
 });
 
 test.each([
   [['strat'], /unknown command 'strat'\n\(Did you mean start\?\)/],
   [['start', '--relay', '3'], /unknown option '--relay'\n\(Did you mean --relays\?\)/],
+  [['bench', 'relay', '--size', 'Q'], /^wayfare: --size cannot be "Q": a relay carries packets of the size classes/],
+  [
+    ['bench', 'path'],
+    /^wayfare: the node has no SOCKS proxy at a port of its own: set proxy\.socks = .* --socks HOST:PORT\n$/,
+  ],
   [['start', '--relays', 'many'], /^wayfare: --relays cannot be "many": give a number from 2 to 64\n$/],
   [
     ['start', '--socks', 'here'],

@@ -53,8 +53,8 @@ struct Round {
 #[napi]
 impl RelayBench {
     #[napi(constructor)]
-    pub fn new(case: RelayCase) -> Self {
-        Self { case, contest: Arc::default(), standing: Arc::default() }
+    pub fn new(load: RelayCase) -> Self {
+        Self { case: load, contest: Arc::default(), standing: Arc::default() }
     }
 
     /// Circuits that stand so far.

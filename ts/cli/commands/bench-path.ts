@@ -85,7 +85,14 @@ async function startSink(): Promise<{ url: URL; close(): void }> {
 /** What went wrong, with what to do about it. */
 function explained(caught: unknown, flags: Flags): unknown {
   const error = asWayfareError(caught);
-  if (flags.url !== undefined || !(error instanceof NetworkError)) return caught;
+  if (!(error instanceof NetworkError)) return caught;
+  if (/^the proxy at .* failed/.test(error.message)) {
+    return new NetworkError(error.code, error.message, {
+      cause: caught,
+      hint: 'is the node up? `wayfare status` says, and `wayfare up` starts it',
+    });
+  }
+  if (flags.url !== undefined) return caught;
   return new NetworkError(error.code, `the exit does not reach the sink that this command serves: ${error.message}`, {
     cause: caught,
     hint: 'the sink is on this machine’s loopback, which an exit dials only where it runs and if [exit] allow_loopback is set; name something to download with --url',
