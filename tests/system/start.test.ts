@@ -27,8 +27,8 @@ test(
     expect(new Set(check.hops.map((hop: { id: string }) => hop.id)).size).toBe(3);
     for (const hop of check.hops) {
       expect(hop.bytes, hop.name).toBeGreaterThanOrEqual(CONTENT);
-      // No packet carries more than 1,314 bytes.
-      expect(hop.packets, hop.name).toBeGreaterThanOrEqual(CONTENT / 1_314);
+      // No packet carries more than 16,238 bytes.
+      expect(hop.packets, hop.name).toBeGreaterThanOrEqual(CONTENT / 16_238);
     }
     expect(check.origin_peer).toMatch(/^127\.0\.0\.1:\d+$/);
     expect(check.exit_socket).toBe(check.origin_peer);

@@ -34,8 +34,8 @@ test('the content arrives over three hops, each counts it, and the origin sees t
   expect(new Set(result.hops.map((hop) => hop.id)).size).toBe(3);
   for (const hop of result.hops) {
     expect(hop.bytes).toBeGreaterThanOrEqual(BYTES);
-    // 1,314 bytes is the payload of a packet at most (docs/decisions/0002-packet.md).
-    expect(hop.packets).toBeGreaterThanOrEqual(BYTES / 1314);
+    // 16,238 bytes, class X, is the payload of a packet at most (crates/wire/src/class.rs).
+    expect(hop.packets).toBeGreaterThanOrEqual(BYTES / 16_238);
   }
   expect(result.sha256).toBe(result.sha256_expected);
   expect(result.origin_peer).toBe(result.exit_socket);
