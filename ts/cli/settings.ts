@@ -121,6 +121,7 @@ function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {
     fastLinks: limits.fast_links,
     offload: limits.offload,
     linkBytesPerSecond: limits.link_bytes_per_second,
+    shards: limits.shards,
   };
 }
 

@@ -64,6 +64,8 @@ export interface HostLimits {
   offload: boolean;
   /** Bytes per second that may leave on each fast link; 0 is as much as goes. Default 0. */
   linkBytesPerSecond: number;
+  /** Threads that move fast packets, 1 to 8, each for a share of the neighbours; more than 1 on Linux only. Default 1. */
+  shards: number;
 }
 
 export interface HopSpec {
@@ -277,10 +279,22 @@ export interface HostStats {
   };
   /** Bytes held for readers that have not read them. */
   reader_bytes: number;
-  /** CPU time of the driver's thread, microseconds. */
+  /** CPU time of the driver's threads, microseconds. */
   cpu_us: number;
   /** How much was dropped or refused, by reason; every reason is there. */
   drops: Record<string, number>;
+  /** Of a node with several shards: each one's, the main thread's first. The totals above include them. */
+  shards?: ShardStats[];
+}
+
+/** Counts of one of the threads that move packets. */
+export interface ShardStats {
+  /** Packets passed on, both ways. */
+  relayed: number;
+  /** Circuit ids at home there; a circuit that passes through has two. */
+  circuit_ids: number;
+  /** CPU time, microseconds. */
+  cpu_us: number;
 }
 
 /** Rejections are `WayfareError`s whose `code` is a drop reason or one of `ErrorCode`. */

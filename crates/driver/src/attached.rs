@@ -185,7 +185,7 @@ impl World {
             link.packets_received += 1;
             link.bytes_received += packet.len() as u64;
             if link.up {
-                self.engine.handle_packet(now, id, BytesMut::from(packet));
+                self.take_packet(now, id, BytesMut::from(packet));
             } else {
                 self.count(Reason::CircuitUnknown);
             }

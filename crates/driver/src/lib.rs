@@ -1,10 +1,11 @@
 //! A node that does I/O: UDP sockets for its links, TCP and UDP sockets for its exit and its proxies, one thread for all.
 //!
 //! This is the only crate that opens sockets, reads clocks and draws randomness; it hands them to the engine and does what
-//! the engine's outputs say. No packet leaves the thread. What decides (which peers, which paths) is outside, in TypeScript:
+//! the engine's outputs say. Fast packets are moved by as many threads as the node has shards (`shards`); each has
+//! its own circuits, and a packet stays on the thread that received it unless its circuit is another's. What decides (which peers, which paths) is outside, in TypeScript:
 //! it sends commands ([`Node`]) and hears [`Event`]s in batches.
 //!
-//! Invariant: what a thread holds belongs to it alone; no lock is taken on a packet's way.
+//! Invariant: what a thread holds belongs to it alone; no lock is taken on a packet's way, and with one shard no atomic is.
 #![allow(clippy::disallowed_methods, reason = "this crate stands on the machine: it reads the clock for the others")]
 
 mod answer;
@@ -29,6 +30,7 @@ mod random;
 mod replay;
 mod resolve;
 mod sessions;
+mod shards;
 mod stats;
 mod thread;
 mod udp;
@@ -44,6 +46,6 @@ pub use node::{CircuitSpec, Node};
 pub use options::{ExitRules, Limits, Options, ProxyOptions, Roles};
 pub use proxy::Protocol;
 pub use resolve::{Resolver, Resolving, SystemResolver};
-pub use stats::{CircuitStats, Circuits, ClientStats, ExitStats, LinkStats, Relayed, Stats};
+pub use stats::{CircuitStats, Circuits, ClientStats, ExitStats, LinkStats, Relayed, ShardStats, Stats};
 pub use wayfare_engine::{HopSpec, OnionPublic, OnionSecret, SizeClass, Suite};
 pub use wayfare_types::{NodeId, Reason};

@@ -27,6 +27,7 @@ use crate::Failure;
 use crate::answer::Answer;
 use crate::event::Event;
 use crate::fast::FastSide;
+use crate::shards::take_packet;
 use crate::web::Web;
 use crate::world::World;
 
@@ -105,6 +106,15 @@ impl Link {
         self.peer.map(|p| p.to_string()).unwrap_or_default()
     }
 
+    /// So much went out fast.
+    pub fn fast_sent(&mut self, packets: u64, bytes: u64) {
+        self.packets_sent += packets;
+        self.bytes_sent += bytes;
+        if let Some(side) = &mut self.fast {
+            side.link.sent(packets);
+        }
+    }
+
     /// How it came, as TypeScript calls it.
     pub fn transport(&self) -> &'static str {
         if self.web.is_some() { "webtransport" } else { "quic" }
@@ -167,8 +177,8 @@ impl World {
     pub fn link_lost(&mut self, now: Instant, id: LinkId, reason: Reason) {
         let Some(mut link) = self.links.remove(&id) else { return };
         self.by_handle.remove(&link.handle);
-        if let Some(side) = &link.fast {
-            self.fast_end(id, side.address);
+        if link.fast.is_some() {
+            self.fast_end(id);
         }
         if link.up {
             self.engine.link_down(now, id);
@@ -390,7 +400,7 @@ impl World {
                 self.events.push(Event::Datagram { link: id, data: BASE64_STANDARD.encode(&datagram[1..]) });
             } else {
                 // Each datagram came in a buffer of its own, so this is no copy.
-                self.engine.handle_packet(now, id, BytesMut::from(datagram));
+                take_packet(self.shards.as_ref(), &mut self.engine, now, id, BytesMut::from(datagram));
             }
         }
     }
@@ -432,7 +442,9 @@ impl World {
     /// Does what the engine wants done; whether there was anything.
     pub fn take_outputs(&mut self, now: Instant) -> bool {
         let mut any = false;
+        self.shards_tell();
         while let Some(output) = self.engine.poll_output(now) {
+            self.shards_tell();
             any = true;
             match output {
                 Output::Packet { link, data } if self.attached.contains_key(&link) => {

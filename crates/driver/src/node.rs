@@ -184,7 +184,7 @@ impl Node {
     }
 
     pub fn set_forwarding(&self, on: bool) {
-        self.act(move |node| node.world.borrow_mut().engine.set_forwarding(on));
+        self.act(move |node| node.world.borrow_mut().set_forwarding(on));
     }
 
     pub fn drain(&self) {

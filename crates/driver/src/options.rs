@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use wayfare_exit::{Cidr, ExitPolicy};
 use wayfare_proxy::Credentials;
+use wayfare_relay::SHARDS_MAX;
 use zeroize::Zeroizing;
 
 use crate::Failure;
@@ -54,6 +55,8 @@ pub struct Limits {
     pub offload: bool,
     /// What may leave on each link; 0 is as much as goes.
     pub link_bytes_per_second: u64,
+    /// Threads that work fast packets, the main one included.
+    pub shards: usize,
 }
 
 impl Default for Limits {
@@ -67,7 +70,25 @@ impl Default for Limits {
             fast_links: true,
             offload: true,
             link_bytes_per_second: 0,
+            shards: 1,
         }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), String> {
+        if !(1..=SHARDS_MAX).contains(&self.shards) {
+            return Err(format!("limits.shards cannot be {}; give a number from 1 to {SHARDS_MAX}", self.shards));
+        }
+        if self.shards > 1 && !cfg!(any(target_os = "linux", target_os = "android")) {
+            return Err("only Linux spreads one port's packets over several shards; set limits.shards to 1".into());
+        }
+        if self.shards > 1 && self.link_bytes_per_second > 0 {
+            let text = "limits.linkBytesPerSecond is kept by one shard for all that leaves on a link; \
+                        set limits.shards to 1, or limits.linkBytesPerSecond to 0";
+            return Err(text.into());
+        }
+        Ok(())
     }
 }
 
@@ -79,6 +100,7 @@ impl Options {
         let seed = identity_seed.try_into().map_err(|_| invalid("an identity seed has 32 bytes".into()))?;
         options.identity_seed = Zeroizing::new(seed);
         options.addresses()?;
+        options.limits.check().map_err(invalid)?;
         Ok(options)
     }
 
@@ -177,6 +199,23 @@ mod tests {
         {
             let failure = Options::from_json(&json(listen), &vec![0; seed]).unwrap_err();
             assert_eq!(failure.code, Failure::INVALID, "{listen}");
+        }
+    }
+
+    #[test]
+    fn shards_are_bounded_and_exclude_a_rate_per_link() {
+        let json = |limits: &str| {
+            format!(
+                r#"{{"listen":["127.0.0.1:0"],"roles":{{"client":false,"relay":true,"exit":false}},"limits":{{{limits}}}}}"#
+            )
+        };
+        for limits in [r#""shards":1,"linkBytesPerSecond":1000"#, r#""shards":8"#, ""] {
+            assert!(Options::from_json(&json(limits), &[7; 32]).is_ok(), "{limits}");
+        }
+        for limits in [r#""shards":2,"linkBytesPerSecond":1000"#, r#""shards":0"#, r#""shards":9"#] {
+            let failure = Options::from_json(&json(limits), &[7; 32]).unwrap_err();
+            assert_eq!(failure.code, Failure::INVALID);
+            assert!(failure.text.contains("set limits.shards to 1") || failure.text.contains("from 1 to 8"));
         }
     }
 

@@ -18,6 +18,19 @@ pub struct Stats {
     pub reader_bytes: u64,
     pub cpu_us: u64,
     pub drops: BTreeMap<&'static str, u64>,
+    /// Of a node with several shards, the main thread's first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardStats>,
+}
+
+/// See `ShardStats`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ShardStats {
+    /// Packets passed on.
+    pub relayed: u64,
+    /// Circuit ids at home there.
+    pub circuit_ids: u64,
+    pub cpu_us: u64,
 }
 
 /// See `LinkStats`.
@@ -94,7 +107,25 @@ pub(crate) fn thread_cpu_us() -> u64 {
 impl World {
     /// All figures as they are now.
     pub(crate) fn stats(&mut self, now: Instant) -> Stats {
-        let engine = self.engine.stats();
+        let mut engine = self.engine.stats();
+        let mut drops = self.engine.counters().clone();
+        let own = ShardStats {
+            relayed: engine.relayed_packets_forward + engine.relayed_packets_backward,
+            circuit_ids: self.engine.fast_parts().0.len() as u64,
+            cpu_us: thread_cpu_us(),
+        };
+        let mut shards = Vec::new();
+        if let Some(others) = &self.shards {
+            others.add_drops(&mut drops);
+            shards.push(own);
+            for (stats, relayed) in others.stats() {
+                shards.push(stats);
+                engine.relayed_packets_forward += relayed.packets_forward;
+                engine.relayed_packets_backward += relayed.packets_backward;
+                engine.relayed_bytes_forward += relayed.bytes_forward;
+                engine.relayed_bytes_backward += relayed.bytes_backward;
+            }
+        }
         let links = self
             .links
             .iter()
@@ -132,8 +163,9 @@ impl World {
                 exit: engine.circuits_exit,
             },
             reader_bytes: engine.reader_bytes,
-            cpu_us: thread_cpu_us(),
-            drops: self.engine.counters().iter().map(|(reason, count)| (reason.name(), count)).collect(),
+            cpu_us: shards.iter().skip(1).map(|s| s.cpu_us).sum::<u64>() + own.cpu_us,
+            drops: drops.iter().map(|(reason, count)| (reason.name(), count)).collect(),
+            shards,
         }
     }
 }

@@ -133,11 +133,12 @@ async fn wait(
     let deadline = node.world.borrow_mut().deadline(now).unwrap_or(now + FAR);
     sleep.as_mut().reset(deadline.into());
     let sockets = poll_fn(|cx| {
-        let world = node.world.borrow();
+        let world = &mut *node.world.borrow_mut();
         // All are polled, so that each one's waker is registered.
         let readable = world.sockets.iter().filter(|s| s.poll_readable(cx).is_ready()).count() > 0;
         let writable = world.blocked_on().is_some_and(|s| s.poll_writable(cx).is_ready());
-        if readable || writable { Poll::Ready(()) } else { Poll::Pending }
+        let handed_up = world.shards.as_mut().is_some_and(|s| s.poll(cx).is_ready());
+        if readable || writable || handed_up { Poll::Ready(()) } else { Poll::Pending }
     });
     tokio::select! {
         biased;

@@ -77,11 +77,18 @@ impl Receiver {
 impl Udp {
     /// Binds; an IPv6 socket takes IPv6 only, so that both families can have the same port. Without `offload` each system call
     /// moves single datagrams only, as on systems that cannot do more.
-    pub fn bind(address: SocketAddr, offload: bool) -> io::Result<Self> {
+    /// `shared`: several sockets have the address, and the kernel decides by a datagram's addresses which of them gets it.
+    pub fn bind(address: SocketAddr, offload: bool, shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
+        #[cfg(unix)]
+        if shared {
+            socket.set_reuse_port(true)?;
+        }
+        #[cfg(not(unix))]
+        let _ = shared;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let socket: std::net::UdpSocket = socket.into();
@@ -215,8 +222,8 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_batch_of_equal_segments_arrives_as_single_datagrams_in_order() {
         let (a, b) = (
-            Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(),
-            Udp::bind("127.0.0.1:0".parse().unwrap(), true).unwrap(),
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true, false).unwrap(),
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true, false).unwrap(),
         );
         let segments = a.max_segments().min(10);
         let contents: Vec<u8> = (0..segments).flat_map(|i| [i as u8; 1200]).collect();

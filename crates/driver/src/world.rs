@@ -35,6 +35,7 @@ use crate::random::{SystemRandom, unix_ms};
 use crate::replay::ReplayFile;
 use crate::resolve::Resolver;
 use crate::sessions::Session;
+use crate::shards::Shards;
 use crate::stats::{ClientStats, ExitStats};
 use crate::udp::{Filled, Receiver, Udp};
 
@@ -68,6 +69,8 @@ pub(crate) struct World {
     /// QUIC's datagrams of it.
     arrived: Vec<(usize, BytesMut)>,
     pub fast: FastPath,
+    /// The other threads that move fast packets, if there are any.
+    pub shards: Option<Shards>,
     transmit: Vec<u8>,
     /// A datagram batch that the kernel had no room for.
     unsent: Option<(usize, Transmit)>,
@@ -152,9 +155,12 @@ impl World {
             .addresses()?
             .into_iter()
             .map(|address| {
-                Udp::bind(address, options.limits.offload).map_err(|e| Failure::bind(&format!("UDP {address}"), &e))
+                let bound = Udp::bind(address, options.limits.offload, options.limits.shards > 1);
+                bound.map_err(|e| Failure::bind(&format!("UDP {address}"), &e))
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let addresses: Vec<_> = sockets.iter().map(Udp::address).collect();
+        let shards = Shards::start(options.limits.shards, &addresses, options.limits.offload)?;
         let now = Instant::now();
         let system = |text: String| Failure::new(Failure::SYSTEM, text);
         let config = EngineConfig {
@@ -170,6 +176,7 @@ impl World {
                 setups_per_s: options.limits.setups_per_second,
                 reader_bytes: options.limits.reader_bytes,
                 window_bytes_max: u32::try_from(options.limits.window_bytes_max).unwrap_or(u32::MAX),
+                shards: options.limits.shards,
                 ..wayfare_engine::Limits::default()
             },
         };
@@ -211,7 +218,8 @@ impl World {
             receiver: Receiver::new(),
             filled: Vec::new(),
             arrived: Vec::new(),
-            fast: FastPath::new(options.limits.fast_links, options.limits.link_bytes_per_second),
+            fast: FastPath::new(options.limits.fast_links, options.limits.link_bytes_per_second, options.limits.shards),
+            shards,
             transmit: Vec::new(),
             unsent: None,
             links: FxHashMap::default(),
@@ -271,7 +279,7 @@ impl World {
         self.close_leaving(now, now);
         self.fast_flush(now);
         self.fast_probe(now);
-        let mut more = false;
+        let mut more = self.shards_take(now);
         for index in 0..self.sockets.len() {
             for receive in 0..RECEIVES_PER_TURN {
                 if !self.receive(now, index) {
@@ -317,7 +325,7 @@ impl World {
     }
 
     /// Lets links and engine talk to each other until both are quiet; whether they had anything to say.
-    fn settle(&mut self, now: Instant) -> bool {
+    pub fn settle(&mut self, now: Instant) -> bool {
         let mut any = false;
         loop {
             let mut quiet = true;
@@ -339,7 +347,7 @@ impl World {
 
     /// Sends until there is nothing more to send or the kernel's buffer is full; whether anything went out. Sending
     /// brings events of its own: new connection ids, a connection that has drained.
-    fn flush(&mut self, now: Instant) -> bool {
+    pub fn flush(&mut self, now: Instant) -> bool {
         let mut any = self.fast_flush(now);
         loop {
             if let Some((index, transmit)) = &self.unsent {

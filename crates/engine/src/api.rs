@@ -39,6 +39,8 @@ pub struct Limits {
     pub window_bytes_max: u32,
     /// Packets either way after which a circuit of this node's own is to be replaced: [`WORN`] unless for a test.
     pub renew_after_packets: u64,
+    /// Threads of the host that work packets, each with its own circuits.
+    pub shards: usize,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             reader_bytes: 64 << 20,
             window_bytes_max: 16 << 20,
             renew_after_packets: WORN,
+            shards: 1,
         }
     }
 }

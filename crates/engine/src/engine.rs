@@ -102,7 +102,7 @@ impl Engine {
             id: identity.id(),
             random,
             // A circuit passing through has an id on either side.
-            table: CircuitTable::new(config.limits.circuits.saturating_mul(2)),
+            table: CircuitTable::with_shards(config.limits.circuits.saturating_mul(2), config.limits.shards),
             circuits: IdMap::default(),
             setups: VecDeque::new(),
             links: IdMap::default(),
@@ -183,6 +183,7 @@ impl Engine {
         if self.links.remove(&link).is_none() {
             return;
         }
+        self.table.home(link, 0);
         let mut gone: Vec<CircuitId> = self.table.on_link(link).collect();
         // A set-up that was passed on has no id on the link it came by before its reply.
         let came_by = |id: &CircuitId| matches!(self.circuits.get(id), Some(Circuit::Relay(c)) if c.prev.link == link);

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use wayfare_quic::Instant;
-use wayfare_relay::CircuitTable;
+use wayfare_relay::{Command, LinkId, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{TAGS, get_payload};
 
@@ -14,9 +14,21 @@ use crate::engine::Engine;
 const ARENA_BYTES: usize = 32 << 10;
 
 impl Engine {
-    /// The table of circuits, the counters of what is dropped, and whether this node passes packets on.
-    pub fn fast_parts(&mut self) -> (&mut CircuitTable, &mut Counters, bool) {
-        (&mut self.table, &mut self.counters, self.forwarding)
+    /// The circuits at home in shard 0, the counters of what is dropped, and whether this node passes packets on.
+    pub fn fast_parts(&mut self) -> (&mut Slots, &mut Counters, bool) {
+        (self.table.slots(), &mut self.counters, self.forwarding)
+    }
+
+    /// Packets of a link arrive at this shard: ids given out on it from now on are at home there.
+    pub fn link_home(&mut self, link: LinkId, shard: usize) {
+        if self.links.contains_key(&link) {
+            self.table.home(link, shard);
+        }
+    }
+
+    /// What other shards have to be told, in order, before any output that is still to be taken goes out.
+    pub fn shard_commands(&mut self) -> std::vec::Drain<'_, (usize, Command)> {
+        self.table.commands()
     }
 
     /// The host has passed on so many packets and bytes.

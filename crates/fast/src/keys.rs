@@ -3,6 +3,8 @@
 //! The exporter gives one secret per direction; each epoch's keys come from its secret, and the next epoch's secret as well,
 //! so that an epoch that is over cannot be computed again (a ratchet with HKDF, RFC 5869).
 
+use std::sync::Arc;
+
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
 use wayfare_onion::Suite;
@@ -52,7 +54,7 @@ impl Secret {
 
 /// The keys of one epoch.
 pub(crate) struct EpochKeys {
-    pub header: FastHeader,
+    pub header: Arc<FastHeader>,
     control: LessSafeKey,
     iv: [u8; IV],
 }
@@ -66,7 +68,7 @@ impl EpochKeys {
         iv.copy_from_slice(&okm[HEADER_KEY + CONTROL_KEY..]);
         let control = UnboundKey::new(&AES_128_GCM, &okm[HEADER_KEY..HEADER_KEY + CONTROL_KEY]);
         let keys = Self {
-            header: FastHeader::new(&header, (epoch & 3) as u8),
+            header: Arc::new(FastHeader::new(&header, (epoch & 3) as u8)),
             control: LessSafeKey::new(control.expect("AES-128-GCM's own key length")),
             iv,
         };

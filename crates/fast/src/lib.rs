@@ -10,7 +10,9 @@
 mod keys;
 mod link;
 mod stage;
+mod view;
 
 pub use keys::{SECRET_BYTES, hardware_aes};
 pub use link::{FastLink, Taken};
 pub use stage::{BatchOut, Local, Relayed, Stage, seal_run};
+pub use view::View;

@@ -13,6 +13,7 @@ use wayfare_types::{Random, Reason};
 use wayfare_wire::fast::{FAST_HEADER, epoch_bits};
 use wayfare_wire::{FastHeader, SLOT, TAGS};
 
+use crate::View;
 use crate::keys::{EpochKeys, SECRET_BYTES, Secret};
 
 const PROBE: u8 = 1;
@@ -87,7 +88,7 @@ pub struct FastLink {
     /// Packets went out since the last probe.
     active: bool,
     rtt: Duration,
-    max_packet: usize,
+    view: View,
     /// Bytes that may still go to an address that has proven nothing; `None` once a challenge came back from there.
     credit: Option<usize>,
 }
@@ -119,10 +120,13 @@ impl FastLink {
             due_at: Some(now),
             again_after: AGAIN_AFTER,
         };
+        let (sending, receiving) = (EpochKeys::new(&secret, 0), EpochKeys::new(&receive, 0));
+        let next = EpochKeys::new(&receive_next, 1);
+        let view = View::new(&sending, [&receiving, &next]);
         Self {
             send: Sending {
                 epoch: 0,
-                keys: EpochKeys::new(&secret, 0),
+                keys: sending,
                 secret,
                 next: None,
                 next_asked: None,
@@ -133,8 +137,8 @@ impl FastLink {
             receive: Receiving {
                 epoch: 0,
                 previous: None,
-                keys: EpochKeys::new(&receive, 0),
-                next: EpochKeys::new(&receive_next, 1),
+                keys: receiving,
+                next,
                 secret: receive_next.next(),
                 window: ReplayWindow::default(),
                 window_previous: ReplayWindow::default(),
@@ -142,7 +146,7 @@ impl FastLink {
             reach: packet_bytes.into_iter().map(reach).collect(),
             active: false,
             rtt: Duration::ZERO,
-            max_packet: 0,
+            view,
             credit: None,
         }
     }
@@ -157,7 +161,26 @@ impl FastLink {
     /// The largest packet that may go out, header included; 0 while the link is not to be used.
     #[inline]
     pub fn max_packet(&self) -> usize {
-        self.max_packet
+        self.view.max_packet()
+    }
+
+    /// What packets need. It has changed when a call of [`Self::take_control`], [`Self::poll_probe`] or
+    /// [`Self::path_changed`] has made another of it ([`View::revision`]).
+    #[inline]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// [`View::sealer`].
+    #[inline]
+    pub fn sealer(&self) -> &FastHeader {
+        self.view.sealer()
+    }
+
+    /// [`View::opener`].
+    #[inline]
+    pub fn opener(&self, first_byte: u8) -> Option<&FastHeader> {
+        self.view.opener(first_byte)
     }
 
     /// The epoch of the packets that go out.
@@ -165,23 +188,11 @@ impl FastLink {
         self.send.epoch
     }
 
-    /// The keys that packets go out under.
-    #[inline]
-    pub fn sealer(&self) -> &FastHeader {
-        &self.send.keys.header
-    }
-
     /// So many packets went out.
     #[inline]
     pub fn sent(&mut self, packets: u64) {
         self.send.packets += packets;
         self.active = true;
-    }
-
-    /// The keys for packets whose first byte shows this epoch.
-    #[inline]
-    pub fn opener(&self, first_byte: u8) -> Option<&FastHeader> {
-        self.receiving(epoch_bits(first_byte)).map(|(keys, _)| &keys.header)
     }
 
     /// The keys of an epoch, and how far it is ahead of the current one.
@@ -245,6 +256,7 @@ impl FastLink {
         r.secret = r.secret.next();
         r.previous = Some(std::mem::replace(&mut r.keys, std::mem::replace(&mut r.next, next)));
         r.window_previous = std::mem::take(&mut r.window);
+        self.view.receive(r.previous.as_ref(), &r.keys, &r.next);
     }
 
     fn smallest(&self) -> usize {
@@ -274,6 +286,7 @@ impl FastLink {
                 (self.send.keys, self.send.secret) = (next, secret);
                 self.send.epoch = self.send.epoch.wrapping_add(1);
                 self.send.packets = 0;
+                self.view.send(&self.send.keys);
             }
             return true;
         }
@@ -286,7 +299,8 @@ impl FastLink {
     }
 
     fn update(&mut self) {
-        self.max_packet = self.reach.iter().filter(|r| r.passes).map(|r| r.packet_bytes).max().unwrap_or(0);
+        let max = self.reach.iter().filter(|r| r.passes).map(|r| r.packet_bytes).max();
+        self.view.reach(max.unwrap_or(0));
     }
 
     /// The session's neighbour is at another address, which has proven nothing yet.
@@ -328,7 +342,7 @@ impl FastLink {
         if let Some(probe) = self.poll_renewal(now, wait, random) {
             return Some(probe);
         }
-        let largest = self.max_packet;
+        let largest = self.max_packet();
         for at in 0..self.reach.len() {
             let reach = &mut self.reach[at];
             if reach.due_at.is_none_or(|due| due > now) {
@@ -380,7 +394,7 @@ impl FastLink {
     }
 
     fn poll_renewal(&mut self, now: Instant, wait: Duration, random: &mut dyn Random) -> Option<Vec<u8>> {
-        if self.send.packets < self.send.epoch_packets || self.max_packet == 0 {
+        if self.send.packets < self.send.epoch_packets || self.max_packet() == 0 {
             return None;
         }
         let mut challenge = [0; CHALLENGE];

@@ -7,12 +7,12 @@
 use std::io::IoSlice;
 
 use rustc_hash::FxHashMap;
-use wayfare_relay::{CircuitTable, LinkId, Peeled};
+use wayfare_relay::{LinkId, Peeled, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::{FAST_BATCH, FAST_HEADER};
 use wayfare_wire::{FastHeader, HEADER, Header, Part, SLOT};
 
-use crate::FastLink;
+use crate::View;
 
 /// How many packets ahead a circuit is asked of memory.
 const AHEAD: usize = 8;
@@ -60,6 +60,8 @@ pub enum Local {
     Exit { circuit: u32 },
     /// All its layers are still on.
     Client { circuit: u32, counter: u64 },
+    /// Its circuit is at home in another shard. It is as it came, with a plain header at `FAST_HEADER - HEADER`.
+    Away { cid: u32 },
 }
 
 /// What goes out.
@@ -85,7 +87,7 @@ impl Stage {
     pub fn take(
         &mut self,
         link: LinkId,
-        fast: &FastLink,
+        view: &View,
         (buffer, at): (usize, usize),
         run: &[u8],
         stride: usize,
@@ -95,7 +97,7 @@ impl Stage {
         let mut opened = [Ok((0, 0)); FAST_BATCH];
         for (chunk_at, chunk) in run.chunks(stride * FAST_BATCH).enumerate() {
             // A packet that shows no epoch we know must not take its neighbours with it.
-            let Some(opener) = chunk.chunks(stride).find_map(|packet| fast.opener(packet[0])) else {
+            let Some(opener) = chunk.chunks(stride).find_map(|packet| view.opener(packet[0])) else {
                 chunk.chunks(stride).for_each(|_| counters.count(Reason::PacketVersion));
                 continue;
             };
@@ -104,7 +106,7 @@ impl Stage {
                 let header = match header {
                     // A run in which the neighbour began another epoch.
                     Err(Reason::PacketVersion) => {
-                        fast.opener(packet[0]).ok_or(Reason::PacketVersion).and_then(|h| h.get(packet))
+                        view.opener(packet[0]).ok_or(Reason::PacketVersion).and_then(|h| h.get(packet))
                     }
                     header => *header,
                 };
@@ -135,7 +137,7 @@ impl Stage {
     pub fn work(
         &mut self,
         buffers: &mut [Vec<u8>],
-        table: &mut CircuitTable,
+        slots: &mut Slots,
         relaying: bool,
         counters: &mut Counters,
         mut local: impl FnMut(LinkId, Local, (usize, usize, usize)),
@@ -148,7 +150,7 @@ impl Stage {
                 let cid = self.jobs[asked].cid;
                 // Packets of a circuit often come together.
                 if cid != last {
-                    table.prefetch(cid);
+                    slots.prefetch(cid);
                 }
                 (last, asked) = (cid, asked + 1);
             }
@@ -159,7 +161,13 @@ impl Stage {
                 continue;
             }
             let packet = &mut buffers[place.0][place.1..][..place.2];
-            let peeled = table.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
+            if slots.away(job.cid) {
+                Header { part: Part::Whole, cid: job.cid, counter: job.counter }
+                    .emit(&mut packet[FAST_HEADER - HEADER..]);
+                local(job.link, Local::Away { cid: job.cid }, place);
+                continue;
+            }
+            let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
             let (next, counter) = match peeled {
                 Ok(Peeled::Client { circuit }) => {
                     local(job.link, Local::Client { circuit, counter: job.counter }, place);
@@ -218,12 +226,12 @@ impl Stage {
     pub fn send<'a>(
         &mut self,
         buffers: &mut [Vec<u8>],
-        fast: impl Fn(LinkId) -> Option<&'a FastLink>,
+        view: impl Fn(LinkId) -> Option<&'a View>,
         mut out: impl FnMut(BatchOut<'_>),
     ) {
         for group in 0..self.groups.len() {
             let Group { link, first, .. } = self.groups[group];
-            let sealer = fast(link).map(|f| (f.sealer(), f.max_packet()));
+            let sealer = view(link).map(|v| (v.sealer(), v.max_packet()));
             let mut at = first;
             while at != NONE {
                 let bytes = self.jobs[at as usize].bytes as usize;

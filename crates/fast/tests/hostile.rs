@@ -56,19 +56,19 @@ impl Relay {
         for (at, run) in packets.chunk_by(|a, b| a.len() == b.len()).enumerate() {
             buffers.push(run.concat());
             let (own, stride) = (&self.own[link as usize - 1], run[0].len());
-            self.stage.take(link, own, (at, 0), &buffers[at], stride, &mut self.counters);
+            self.stage.take(link, own.view(), (at, 0), &buffers[at], stride, &mut self.counters);
         }
         self.work(&mut buffers)
     }
 
     fn work(&mut self, buffers: &mut [Vec<u8>]) -> Vec<(u32, Vec<u8>)> {
         let Self { stage, table, own, counters, local, .. } = self;
-        let relayed = stage.work(buffers, table, true, counters, |_, what, _| local.push(what));
+        let relayed = stage.work(buffers, table.slots(), true, counters, |_, what, _| local.push(what));
         self.relayed += relayed.packets_forward + relayed.packets_backward;
         let mut out = Vec::new();
         stage.send(
             buffers,
-            |link| own.get(link as usize - 1),
+            |link| own.get(link as usize - 1).map(FastLink::view),
             |batch| match batch {
                 BatchOut::Fast { link, segment, slices, .. } => {
                     let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
@@ -268,7 +268,7 @@ fn packets_for_a_circuit_just_closed_have_nowhere_to_go() {
     assert_eq!(relay.receive(CLIENT_SIDE, &packets[..5]).len(), 5);
     // Closed between the receive and the work on it.
     for (at, packet) in packets[5..].iter().enumerate() {
-        relay.stage.take(CLIENT_SIDE, &relay.own[0], (at, 0), packet, PACKET, &mut relay.counters);
+        relay.stage.take(CLIENT_SIDE, relay.own[0].view(), (at, 0), packet, PACKET, &mut relay.counters);
     }
     old.cids.iter().for_each(|&cid| relay.table.take(cid));
     assert_eq!(relay.work(&mut packets[5..].to_vec()), []);

@@ -146,11 +146,11 @@ fn work(links: &Links, runs: &[Run]) {
             }
             buffer.truncate(buffer.len().saturating_sub(usize::from(run.cut)).max(at));
             taken += (buffer.len() - at).div_ceil(stride);
-            stage.take(link as u32 + 1, &links.own[link], (n, at), &buffer[at..], stride, &mut counters);
+            stage.take(link as u32 + 1, links.own[link].view(), (n, at), &buffer[at..], stride, &mut counters);
             closing.extend(run.close);
             buffers.push(buffer);
         }
-        let done = stage.work(&mut buffers, &mut table, true, &mut counters, |_, _, (buffer, _, bytes)| {
+        let done = stage.work(&mut buffers, table.slots(), true, &mut counters, |_, _, (buffer, _, bytes)| {
             assert!(buffer < runs.len() && bytes > FAST_HEADER);
             stayed += 1;
         });
@@ -158,7 +158,7 @@ fn work(links: &Links, runs: &[Run]) {
         let mut sent = 0;
         stage.send(
             &mut buffers,
-            |link| links.own.get(link as usize - 1),
+            |link| links.own.get(link as usize - 1).map(FastLink::view),
             |batch| match batch {
                 BatchOut::Fast { link, segment, packets, slices } => {
                     let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();

@@ -147,6 +147,11 @@ impl Counters {
         self.0[reason as usize] += 1;
     }
 
+    /// Counts so many more.
+    pub fn add(&mut self, reason: Reason, count: u64) {
+        self.0[reason as usize] += count;
+    }
+
     /// How many so far.
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason as usize]

@@ -47,6 +47,11 @@ impl FastHeader {
         Self { block: Aes128::new(&data.into()), tweak: Aes128::new(&tweak.into()), first_byte: KIND | (epoch & 3) }
     }
 
+    /// What every packet of this epoch begins with.
+    pub fn first_byte(&self) -> u8 {
+        self.first_byte
+    }
+
     /// Writes the header in front of a body that stands at `packet[FAST_HEADER..]`.
     ///
     /// # Errors

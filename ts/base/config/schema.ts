@@ -67,6 +67,7 @@ export const Schema = z.strictObject({
       fast_links: z.boolean().default(true),
       offload: z.boolean().default(true),
       link_bytes_per_second: z.int().min(0).default(0),
+      shards: z.int().min(1).max(8).default(1),
     })
     .prefault({}),
   admin: z
@@ -220,6 +221,11 @@ export const KEYS: Record<string, KeyInfo> = {
   'limits.link_bytes_per_second': {
     doc: 'Bytes per second that may leave on each link beside QUIC; 0 is as much as goes. More waits in a short queue.',
     valid: 'a number from 0',
+    kind: 'number',
+  },
+  'limits.shards': {
+    doc: 'Threads that move packets beside QUIC, each for a share of the neighbours. More than 1 on Linux only, and not with link_bytes_per_second.',
+    valid: 'a number from 1 to 8',
     kind: 'number',
   },
   'admin.listen': {

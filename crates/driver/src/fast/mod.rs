@@ -3,26 +3,29 @@
 //! Invariant: packets are taken from the address pair only at which the session's neighbour was validated, by QUIC's handshake
 //! or, once that address has changed, by a challenge of ours that came back from there.
 
+mod lane;
 mod send;
 
-use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustc_hash::FxHashMap;
 use wayfare_engine::SizeClass;
-use wayfare_fast::{BatchOut, FastLink, Local, SECRET_BYTES, Stage, Taken, hardware_aes};
+use wayfare_fast::{FastLink, Local, SECRET_BYTES, Taken, hardware_aes};
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
-use wayfare_wire::fast::{FAST_HEADER, is_fast};
+use wayfare_wire::fast::FAST_HEADER;
 use wayfare_wire::{HEADER, Part};
+
+pub(crate) use lane::{Lane, Place, Side};
+use send::Route;
+pub(crate) use send::{Egress, QUEUED_BYTES_MAX};
 
 use crate::links::LinkId;
 use crate::random::SystemRandom;
+use crate::shards::{Figures, ToShard};
 use crate::udp::{Filled, Udp};
 use crate::world::World;
-use send::{Batch, Egress, Route, segments_max, socket};
 
 /// How often probes are looked at while fast packets go.
 const PROBE_TICK: Duration = Duration::from_millis(250);
@@ -34,16 +37,19 @@ pub(crate) struct FastSide {
     pub address: SocketAddr,
     /// Our own address that the neighbour uses: the one that it called, or that its packets have shown.
     local_ip: Option<IpAddr>,
+    /// What the lanes were last told of.
+    told: Option<(u64, SocketAddr, Option<IpAddr>, bool)>,
 }
 
 impl FastSide {
-    fn route(&self) -> Route {
-        Route { to: self.address, from: self.local_ip }
+    fn side(&self) -> Side {
+        let route = Route { to: self.address, from: self.local_ip };
+        Side { view: self.link.view().clone(), route, proven: self.link.is_proven() }
     }
 
-    /// Whether packets to this address of ours are for this link.
-    fn is_at(&self, to: Option<IpAddr>) -> bool {
-        self.local_ip.is_none_or(|ip| to.is_none_or(|to| to == ip))
+    /// What tells one [`Self::side`] from another.
+    fn state(&self) -> (u64, SocketAddr, Option<IpAddr>, bool) {
+        (self.link.view().revision(), self.address, self.local_ip, self.link.is_proven())
     }
 }
 
@@ -51,55 +57,27 @@ impl FastSide {
 pub(crate) struct FastPath {
     /// Whether neighbours are told that this node takes fast packets.
     pub offered: bool,
-    stage: Stage,
-    by_address: FxHashMap<SocketAddr, Vec<LinkId>>,
+    pub lane: Lane,
     probe_at: Option<Instant>,
-    locals: Vec<(LinkId, Local, Place)>,
-    /// What came in this batch, for the links' figures: packets and bytes.
-    received: Vec<(LinkId, u64, u64)>,
-    plain: Vec<(LinkId, Bytes)>,
-    egress: Egress,
-}
-
-/// A packet in the receiver's buffers.
-#[derive(Clone, Copy)]
-struct Place {
-    buffer: usize,
-    at: usize,
-    bytes: usize,
 }
 
 impl FastPath {
-    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes.
-    pub fn new(wanted: bool, bytes_per_s: u64) -> Self {
+    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes. Of `shards` threads this is one.
+    pub fn new(wanted: bool, bytes_per_s: u64, shards: usize) -> Self {
         Self {
             offered: wanted && hardware_aes(),
-            stage: Stage::default(),
-            by_address: FxHashMap::default(),
+            lane: Lane::new(Egress::new(bytes_per_s, QUEUED_BYTES_MAX / shards)),
             probe_at: None,
-            locals: Vec::new(),
-            received: Vec::new(),
-            plain: Vec::new(),
-            egress: Egress::new(bytes_per_s),
         }
     }
 
     /// When probes are due, or a link may send more.
     pub fn deadline(&self) -> Option<Instant> {
-        self.probe_at.into_iter().chain(self.egress.deadline()).min()
+        self.probe_at.into_iter().chain(self.lane.egress.deadline()).min()
     }
 
-    fn probe_by(&mut self, at: Instant) {
+    pub fn probe_by(&mut self, at: Instant) {
         self.probe_at = Some(self.probe_at.map_or(at, |due| due.min(at)));
-    }
-
-    fn drop_address(&mut self, address: SocketAddr, id: LinkId) {
-        if let Some(links) = self.by_address.get_mut(&address) {
-            links.retain(|link| *link != id);
-            if links.is_empty() {
-                self.by_address.remove(&address);
-            }
-        }
     }
 }
 
@@ -117,15 +95,32 @@ impl World {
         let (Some(own), Some(neighbours)) = (export(!link.incoming), export(link.incoming)) else { return };
         let side = FastLink::new(now, own, neighbours, packet_sizes());
         let local_ip = self.quic.peek(link.handle).and_then(|conn| conn.local_ip());
-        link.fast = Some(Box::new(FastSide { link: side, address: link.address, local_ip }));
-        self.fast.by_address.entry(link.address).or_default().push(id);
+        link.fast = Some(Box::new(FastSide { link: side, address: link.address, local_ip, told: None }));
         self.fast.probe_by(now);
+        self.fast_tell_lanes(id);
     }
 
     /// A link is gone.
-    pub fn fast_end(&mut self, id: LinkId, address: SocketAddr) {
-        self.fast.drop_address(address, id);
-        self.fast.egress.forget(id, self.engine.counters());
+    pub fn fast_end(&mut self, id: LinkId) {
+        self.fast.lane.put(id, None, self.engine.counters());
+        if let Some(shards) = &self.shards {
+            shards.tell_all(|| ToShard::Link(id, None));
+        }
+    }
+
+    /// Tells the lanes of all threads what has changed of a link's fast side.
+    fn fast_tell_lanes(&mut self, id: LinkId) {
+        let Some(side) = self.links.get_mut(&id).and_then(|l| l.fast.as_deref_mut()) else { return };
+        let state = side.state();
+        if side.told == Some(state) {
+            return;
+        }
+        side.told = Some(state);
+        let side = side.side();
+        if let Some(shards) = &self.shards {
+            shards.tell_all(|| ToShard::Link(id, Some(Box::new(side.clone()))));
+        }
+        self.fast.lane.put(id, Some(side), self.engine.counters());
     }
 
     /// Looks whether a session's neighbour is at another address now; `narrower`: its path takes less than before.
@@ -135,8 +130,6 @@ impl World {
         let address = conn.remote_address();
         let moved = address != side.address;
         if moved {
-            self.fast.drop_address(side.address, id);
-            self.fast.by_address.entry(address).or_default().push(id);
             (side.address, side.local_ip) = (address, conn.local_ip());
             link.address = address;
             side.link.moved(now);
@@ -151,6 +144,7 @@ impl World {
 
     /// Tells the engine what a link's fast side carries.
     fn fast_told(&mut self, now: Instant, id: LinkId) {
+        self.fast_tell_lanes(id);
         let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_ref()) else { return };
         let max = side.link.max_packet();
         self.engine.link_fast(now, id, (max > 0).then_some(max));
@@ -158,181 +152,134 @@ impl World {
 
     /// Takes the fast packets of a filled buffer; hands out the others, which are QUIC's.
     pub fn fast_take(&mut self, now: Instant, buffer: usize, filled: &Filled, mut others: impl FnMut(&[u8])) {
-        let Self { fast, links, engine, receiver, .. } = self;
-        let from = fast.by_address.get(&filled.remote).map_or(&[][..], Vec::as_slice);
-        let mut heard = None;
+        let Self { fast, engine, receiver, .. } = self;
         let data = &receiver.buffers[buffer][..filled.bytes];
         let (_, counters, _) = engine.fast_parts();
-        let mut at = 0;
-        while at < data.len() {
-            let kind = |at: usize| data.get(at).is_some_and(|&first| is_fast(first));
-            if !kind(at) {
-                others(&data[at..data.len().min(at + filled.stride)]);
-                at += filled.stride;
-                continue;
-            }
-            let begin = at;
-            // Two nodes that dialled each other at once have two links between the same addresses: each packet's header tells whose
-            // it is.
-            let single = from.len() > 1;
-            while at < data.len() && kind(at) && !(single && at > begin) {
-                at += filled.stride;
-            }
-            let run = &data[begin..at.min(data.len())];
-            let side_of = |id: &LinkId| links.get(id).and_then(|l| l.fast.as_deref());
-            let opens = |id: &&LinkId| {
-                !single || side_of(id).and_then(|s| s.link.opener(run[0])).is_some_and(|h| h.get(run).is_ok())
-            };
-            let found = from.iter().find(opens).and_then(|id| side_of(id).map(|side| (*id, side)));
-            match found {
-                Some((id, side)) if side.link.is_proven() && side.is_at(filled.local_ip) => {
-                    fast.stage.take(id, &side.link, (buffer, begin), run, filled.stride, counters);
-                    fast.received.push((id, run.len().div_ceil(filled.stride) as u64, run.len() as u64));
-                }
-                // Nothing but the answer to a challenge can make this address the neighbour's.
-                Some((id, side)) if !side.link.is_proven() => {
-                    for (i, packet) in run.chunks(filled.stride).enumerate() {
-                        let header = side.link.opener(packet[0]).map(|h| h.get(packet));
-                        if let Some(Ok(_)) = header {
-                            heard = Some((id, heard.map_or(0, |(_, bytes)| bytes) + packet.len()));
-                        }
-                        if let Some(Ok((0, _))) = header {
-                            let at = (buffer, begin + i * filled.stride);
-                            fast.stage.take(id, &side.link, at, packet, filled.stride, counters);
-                        } else {
-                            counters.count(Reason::FastUnknown);
-                        }
-                    }
-                }
-                _ => run.chunks(filled.stride).for_each(|_| counters.count(Reason::FastUnknown)),
-            }
+        fast.lane.take(buffer, data, filled, counters, |_, datagram| others(datagram));
+        for (id, bytes) in std::mem::take(&mut self.fast.lane.heard) {
+            self.fast_heard(now, id, bytes);
         }
-        if let Some((id, bytes)) = heard
-            && let Some(side) = links.get_mut(&id).and_then(|l| l.fast.as_deref_mut())
-        {
+    }
+
+    /// So many bytes of packets whose headers are the neighbour's came from an address that it has to prove.
+    pub fn fast_heard(&mut self, now: Instant, id: LinkId, bytes: usize) {
+        if let Some(side) = self.links.get_mut(&id).and_then(|l| l.fast.as_deref_mut()) {
             side.link.heard(bytes);
-            fast.probe_at = Some(now);
+            self.fast.probe_at = Some(now);
         }
     }
 
     /// Works all fast packets that were taken: passes on, and delivers what stays here; whether anything did.
     pub fn fast_work(&mut self, now: Instant, buffers_to: &[Filled]) -> bool {
-        if self.fast.stage.is_empty() {
+        if self.fast.lane.is_idle() {
             return false;
         }
         {
-            let Self { fast, engine, receiver, .. } = self;
-            let (table, counters, relaying) = engine.fast_parts();
-            let relayed = fast.stage.work(
-                &mut receiver.buffers,
-                table,
-                relaying,
-                counters,
-                |link, local, (buffer, at, bytes)| {
-                    fast.locals.push((link, local, Place { buffer, at, bytes }));
-                },
-            );
+            let Self { fast, engine, receiver, sockets, .. } = self;
+            let (slots, counters, relaying) = engine.fast_parts();
+            let relayed = fast.lane.work(&mut receiver.buffers, slots, relaying, counters);
+            fast.lane.send_worked(now, sockets, &mut receiver.buffers, counters);
             engine.relayed(
                 (relayed.packets_forward, relayed.bytes_forward),
                 (relayed.packets_backward, relayed.bytes_backward),
             );
         }
-        for (id, packets, bytes) in self.fast.received.drain(..) {
+        for (id, packets, bytes) in self.fast.lane.received.drain(..) {
             if let Some(link) = self.links.get_mut(&id) {
                 link.packets_received += packets;
                 link.bytes_received += bytes;
             }
         }
-        self.fast_send_stage(now);
-        let mut locals = std::mem::take(&mut self.fast.locals);
+        self.fast_account(now);
+        let mut plain = std::mem::take(&mut self.fast.lane.plain);
+        plain.drain(..).for_each(|(link, packet)| self.send_plain(link, packet));
+        self.fast.lane.plain = plain;
+        let mut locals = std::mem::take(&mut self.fast.lane.locals);
         let any = !locals.is_empty();
         for (link, local, place) in locals.drain(..) {
             let local_ip = buffers_to.get(place.buffer).and_then(|f| f.local_ip);
             self.fast_local(now, link, local, place, local_ip);
         }
-        self.fast.locals = locals;
+        self.fast.lane.locals = locals;
         any
     }
 
     fn fast_local(&mut self, now: Instant, id: LinkId, local: Local, place: Place, local_ip: Option<IpAddr>) {
-        let packet = &mut self.receiver.buffers[place.buffer][place.at..][..place.bytes];
-        let Some(side) = self.links.get_mut(&id).and_then(|l| l.fast.as_mut()) else {
-            return self.count(Reason::LinkGone);
-        };
-        if let Local::Control { counter } = local {
-            return match side.link.take_control(now, counter, packet) {
-                Ok(Taken::Answer(answer)) => self.fast_send_control(now, id, &answer),
-                Ok(Taken::Reach) => {
-                    side.local_ip = local_ip;
-                    self.fast_told(now, id);
-                }
-                Err(reason) => self.count(reason),
-            };
-        }
-        let body = &mut packet[FAST_HEADER..];
+        let Place { buffer, at, bytes } = place;
+        let packet = &mut self.receiver.buffers[buffer][at..][..bytes];
         match local {
-            Local::Exit { circuit } => self.engine.handle_exit_body(now, circuit, body),
-            Local::Client { circuit, counter } => self.engine.handle_client_body(now, circuit, counter, body),
-            Local::Control { .. } => {}
+            Local::Exit { circuit } => self.engine.handle_exit_body(now, circuit, &packet[FAST_HEADER..]),
+            Local::Client { circuit, counter } => {
+                self.engine.handle_client_body(now, circuit, counter, &mut packet[FAST_HEADER..]);
+            }
+            Local::Control { counter } => {
+                let mut packet = BytesMut::from(&*packet);
+                self.fast_control(now, id, counter, &mut packet, (0, local_ip));
+            }
+            Local::Away { .. } => {
+                let packet = BytesMut::from(&packet[FAST_HEADER - HEADER..]);
+                self.take_packet(now, id, packet);
+            }
         }
     }
 
-    fn fast_send_stage(&mut self, now: Instant) {
-        let Self { fast, links, receiver, sockets, engine, .. } = self;
-        let FastPath { stage, plain, egress, .. } = fast;
-        let side_of = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref());
-        stage.send(
-            &mut receiver.buffers,
-            |id| side_of(id).map(|side| &side.link),
-            |out| match out {
-                BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
-                BatchOut::Fast { link, segment, packets, slices } => {
-                    let Some(side) = side_of(link) else { return };
-                    egress.send(
-                        now,
-                        sockets,
-                        side.route(),
-                        Batch { link, segment, packets, slices },
-                        engine.counters(),
-                    );
-                }
-            },
-        );
-        self.fast_account(now);
-        let mut plain = std::mem::take(&mut self.fast.plain);
-        plain.drain(..).for_each(|(link, packet)| self.send_plain(link, packet));
-        self.fast.plain = plain;
+    /// A probe or an echo has come, to this shard and address of ours.
+    pub fn fast_control(
+        &mut self,
+        now: Instant,
+        id: LinkId,
+        counter: u64,
+        packet: &mut [u8],
+        (shard, local_ip): (usize, Option<IpAddr>),
+    ) {
+        let Some(side) = self.links.get_mut(&id).and_then(|l| l.fast.as_deref_mut()) else {
+            return self.count(Reason::LinkGone);
+        };
+        let taken = side.link.take_control(now, counter, packet);
+        if taken.is_ok() && self.shards.is_some() {
+            self.engine.link_home(id, shard);
+        }
+        match taken {
+            Ok(Taken::Answer(answer)) => {
+                self.fast_tell_lanes(id);
+                self.fast.lane.send_control(now, &self.sockets, id, &answer, self.engine.counters());
+            }
+            Ok(Taken::Reach) => {
+                side.local_ip = local_ip;
+                self.fast_told(now, id);
+            }
+            Err(reason) => self.count(reason),
+        }
     }
 
     fn fast_account(&mut self, now: Instant) {
-        if self.fast.egress.sent.is_empty() {
+        if self.fast.lane.egress.sent.is_empty() {
             return;
         }
         self.fast.probe_by(now + PROBE_TICK);
-        for (id, packets, bytes) in self.fast.egress.sent.drain(..) {
+        for (id, packets, bytes) in self.fast.lane.egress.sent.drain(..) {
             let Some(link) = self.links.get_mut(&id) else { continue };
-            link.packets_sent += packets;
-            link.bytes_sent += bytes;
-            if let Some(side) = &mut link.fast {
-                side.link.sent(packets);
-            }
+            link.fast_sent(packets, bytes);
+        }
+    }
+
+    /// What another shard has moved over a link.
+    pub fn fast_figures(&mut self, now: Instant, id: LinkId, figures: Figures) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.packets_received += figures.packets_received;
+        link.bytes_received += figures.bytes_received;
+        if figures.packets_sent > 0 {
+            link.fast_sent(figures.packets_sent, figures.bytes_sent);
+            self.fast.probe_by(now + PROBE_TICK);
         }
     }
 
     /// Sends packets that the engine made, `stride` bytes apart, on a link whose fast side takes them; `false` when it does not.
     pub fn fast_send(&mut self, now: Instant, id: LinkId, data: &mut BytesMut, stride: usize) -> bool {
-        let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_deref()) else { return false };
-        if stride > side.link.max_packet() {
-            return false;
-        }
-        wayfare_fast::seal_run(side.link.sealer(), data, stride);
-        for batch in data.chunks(segments_max(stride) * stride) {
-            let packets = batch.len().div_ceil(stride);
-            let batch = Batch { link: id, segment: stride, packets, slices: &[IoSlice::new(batch)] };
-            self.fast.egress.send(now, &self.sockets, side.route(), batch, self.engine.counters());
-        }
+        let Self { fast, sockets, engine, .. } = self;
+        let sent = fast.lane.send_run(now, sockets, id, (data, stride), engine.counters());
         self.fast_account(now);
-        true
+        sent
     }
 
     /// Sends a packet in the shape that QUIC's datagrams have.
@@ -346,22 +293,12 @@ impl World {
 
     /// Sends a whole packet that came by some other way than a fast link, or half of one.
     pub fn send_packet(&mut self, now: Instant, id: LinkId, packet: Bytes) {
-        let fast = self.links.get(&id).and_then(|l| l.fast.as_deref()).map_or(0, |side| side.link.max_packet());
         let stride = FAST_HEADER - HEADER + packet.len();
-        if stride > fast || packet.first() != Some(&(Part::Whole as u8)) {
+        if stride > self.fast.lane.max_packet(id) || packet.first() != Some(&(Part::Whole as u8)) {
             return self.send_datagram(id, packet);
         }
-        let mut roomy = BytesMut::with_capacity(stride);
-        roomy.extend_from_slice(&[0; FAST_HEADER - HEADER]);
-        roomy.extend_from_slice(&packet);
+        let mut roomy = roomy(&packet);
         self.fast_send(now, id, &mut roomy, stride);
-    }
-
-    fn fast_send_control(&mut self, now: Instant, id: LinkId, packet: &[u8]) {
-        if let Some(side) = self.links.get(&id).and_then(|l| l.fast.as_deref()) {
-            let counters = self.engine.counters();
-            self.fast.egress.send_control(now, &self.sockets, side.route(), id, packet, counters);
-        }
     }
 
     /// Sends the probes that are due.
@@ -370,7 +307,7 @@ impl World {
             return;
         }
         self.fast.probe_at = None;
-        let with_fast: Vec<LinkId> = self.fast.by_address.values().flatten().copied().collect();
+        let with_fast: Vec<LinkId> = self.fast.lane.links().collect();
         for id in with_fast {
             let Some(link) = self.links.get_mut(&id) else { continue };
             let rtt = self.quic.peek(link.handle).map(|c| c.rtt());
@@ -378,8 +315,7 @@ impl World {
             side.link.set_rtt(rtt.unwrap_or_default());
             let before = side.link.max_packet();
             while let Some(probe) = side.link.poll_probe(now, &mut SystemRandom) {
-                let (route, counters) = (side.route(), self.engine.counters());
-                self.fast.egress.send_control(now, &self.sockets, route, id, &probe, counters);
+                self.fast.lane.send_control(now, &self.sockets, id, &probe, self.engine.counters());
             }
             if let Some(at) = side.link.poll_timeout() {
                 self.fast.probe_by(at.max(now + Duration::from_millis(1)));
@@ -392,17 +328,22 @@ impl World {
 
     /// Sends what waited, as far as the kernel takes it; whether anything went.
     pub fn fast_flush(&mut self, now: Instant) -> bool {
-        let Self { fast, links, sockets, engine, .. } = self;
-        // What waited for an address that its neighbour has left is not sent to another that has proven nothing.
-        let side = |id: LinkId| links.get(&id).and_then(|l| l.fast.as_deref()).filter(|side| side.link.is_proven());
-        let route = |id: LinkId| side(id).map(FastSide::route);
-        let any = fast.egress.flush(now, sockets, route, engine.counters());
+        let Self { fast, sockets, engine, .. } = self;
+        let any = fast.lane.flush(now, sockets, engine.counters());
         self.fast_account(now);
         any
     }
 
     /// Which socket fast packets wait for.
     pub fn fast_blocked_on(&self) -> Option<&Udp> {
-        socket(&self.sockets, self.links.get(&self.fast.egress.blocked()?)?.address)
+        self.fast.lane.blocked_on(&self.sockets)
     }
+}
+
+/// A packet's copy with room in front for a fast header.
+pub(crate) fn roomy(packet: &[u8]) -> BytesMut {
+    let mut roomy = BytesMut::with_capacity(FAST_HEADER - HEADER + packet.len());
+    roomy.extend_from_slice(&[0; FAST_HEADER - HEADER]);
+    roomy.extend_from_slice(packet);
+    roomy
 }

@@ -1,6 +1,6 @@
 //! What leaves on fast links: at once where the kernel and the link's rate allow, else through the link's queue.
 //!
-//! Invariant: all queues together hold no more than [`QUEUED_BYTES_MAX`]; a packet is sent, or waits, or is counted.
+//! Invariant: all queues together hold no more than their share of [`QUEUED_BYTES_MAX`]; a packet is sent, or waits, or is counted.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -19,7 +19,7 @@ use crate::udp::{Sent, Udp};
 pub(super) const SEGMENTS_MAX: usize = 64;
 const UDP_BYTES_MAX: usize = 65_507;
 /// The memory of all queues of a node.
-const QUEUED_BYTES_MAX: usize = 16 << 20;
+pub(crate) const QUEUED_BYTES_MAX: usize = 16 << 20;
 /// What a link with a rate may send at once after a pause.
 const BURST: Duration = Duration::from_millis(5);
 /// Every packet is worth the same until circuits pay for their place.
@@ -32,14 +32,14 @@ pub(super) fn segments_max(packet_bytes: usize) -> usize {
 
 /// Where a link's packets go, and from which of our addresses.
 #[derive(Clone, Copy)]
-pub(super) struct Route {
+pub(crate) struct Route {
     pub to: SocketAddr,
     pub from: Option<IpAddr>,
 }
 
 /// Packets of one size, behind one another in slices; the last may be shorter.
 #[derive(Clone, Copy)]
-pub(super) struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     pub link: LinkId,
     pub segment: usize,
     pub packets: usize,
@@ -54,7 +54,7 @@ struct Held {
 }
 
 /// See the module.
-pub(super) struct Egress {
+pub(crate) struct Egress {
     start: Instant,
     rate: Option<Rate>,
     queues: FxHashMap<LinkId, EgressQueue>,
@@ -70,15 +70,15 @@ pub(super) struct Egress {
 }
 
 impl Egress {
-    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes.
-    pub fn new(bytes_per_s: u64) -> Self {
+    /// `bytes_per_s`: what each link may send; 0 is as much as the kernel takes. `queued_bytes_max`: of all its queues.
+    pub fn new(bytes_per_s: u64, queued_bytes_max: usize) -> Self {
         let burst_bytes = bytes_per_s.saturating_mul(BURST.as_millis() as u64) / 1000;
         Self {
             start: Instant::now(),
             rate: (bytes_per_s > 0).then_some(Rate { rate_bytes_per_s: bytes_per_s, burst_bytes }),
             queues: FxHashMap::default(),
             turns: VecDeque::new(),
-            storage: Storage::new(QUEUED_BYTES_MAX),
+            storage: Storage::new(queued_bytes_max),
             held: None,
             due_at: None,
             buffer: Vec::new(),

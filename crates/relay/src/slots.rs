@@ -1,0 +1,275 @@
+//! The ids that one shard works on: what packets need, and nothing else.
+//!
+//! A shard's slots belong to its thread alone. Who gives ids out ([`CircuitTable`](crate::CircuitTable)) has another shard's
+//! slots changed by [`Command`]s, which arrive in the order in which they were given.
+
+use bytes::BytesMut;
+use wayfare_onion::{BackwardHop, ForwardHop};
+use wayfare_types::{Counters, Reason};
+use wayfare_wire::{HEADER, Header, Joiner, Part, packet::rewrite};
+
+use crate::prefetch::prefetch;
+
+/// A link, by the number its host gave it. Never used twice.
+pub type LinkId = u32;
+
+/// A circuit id is `generation u8 | shard 3 bits | index 21 bits`.
+pub(crate) const SHARD_SHIFT: u32 = 21;
+pub(crate) const GENERATION_SHIFT: u32 = 24;
+const PLACE_MASK: u32 = (1 << GENERATION_SHIFT) - 1;
+/// Ids of one shard, the one of index 0 included, which is never given out.
+pub(crate) const INDICES: usize = 1 << SHARD_SHIFT;
+/// How many shards a circuit id can tell apart.
+pub const SHARDS_MAX: usize = 1 << (GENERATION_SHIFT - SHARD_SHIFT);
+
+/// The shard that a circuit id is at home in.
+#[inline]
+pub const fn shard_of(cid: u32) -> usize {
+    ((cid & PLACE_MASK) >> SHARD_SHIFT) as usize
+}
+
+/// Where a packet goes next: a link, and the circuit id that the node at its other end gave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    pub link: LinkId,
+    pub cid: u32,
+}
+
+/// What this node does with packets of a circuit id.
+pub enum Duty {
+    /// Open a layer and send on, away from the client.
+    Forward(ForwardHop, Next),
+    /// Add a layer and send on, towards the client.
+    Backward(BackwardHop, Next),
+    /// Open the last layer: this node is the exit.
+    Exit(ForwardHop),
+    /// This node is the client; its path opens all layers.
+    Client,
+    /// Given out in a set-up that has not been answered.
+    Pending,
+}
+
+/// What became of a packet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is ready to go out on this link.
+    Forward(LinkId),
+    /// Likewise, towards the client.
+    Backward(LinkId),
+    /// Its payload, for this exit, begins at `HEADER + TAGS`.
+    Exit { circuit: u32 },
+    /// All its layers are still on.
+    Client { circuit: u32, counter: u64 },
+    /// The first half of a packet that was split.
+    Half,
+}
+
+/// What became of a body that stands by itself, its header read already.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Peeled {
+    /// It goes on to there, with this counter.
+    Forward { next: Next, counter: u64 },
+    /// Likewise, towards the client.
+    Backward { next: Next, counter: u64 },
+    /// Its payload, for this exit, begins at `TAGS`.
+    Exit { circuit: u32 },
+    /// All its layers are still on.
+    Client { circuit: u32 },
+}
+
+/// What packets of one id need.
+pub struct Slot {
+    pub(crate) link: LinkId,
+    pub(crate) circuit: u32,
+    pub(crate) body_bytes: u32,
+    generation: u8,
+    used: bool,
+    pub(crate) duty: Duty,
+    /// Made when the first half of a split packet arrives.
+    joiner: Option<Box<Joiner>>,
+}
+
+/// A change of another shard's slots.
+pub enum Command {
+    /// Packets of this id are worked so from now on.
+    Put { cid: u32, slot: Box<Slot> },
+    /// The id is taken back; its key and window go with it.
+    Drop { cid: u32 },
+}
+
+/// See the module's first paragraph.
+pub struct Slots {
+    slots: Vec<Slot>,
+    used: usize,
+    shard: u32,
+    shards: u32,
+}
+
+impl Slots {
+    /// Of shard number `shard`, one of `shards`.
+    pub fn new(shard: usize, shards: usize) -> Self {
+        Self { slots: Vec::new(), used: 0, shard: shard as u32, shards: shards as u32 }
+    }
+
+    /// Ids in use.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// No id is in use.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Where an id's slot is. Another shard's ids are beyond every slot there can be.
+    #[inline]
+    fn place(&self, cid: u32) -> usize {
+        ((cid & PLACE_MASK) ^ (self.shard << SHARD_SHIFT)) as usize
+    }
+
+    /// Whether an id is at home in another shard.
+    #[inline]
+    pub fn away(&self, cid: u32) -> bool {
+        let shard = shard_of(cid) as u32;
+        shard != self.shard && shard < self.shards
+    }
+
+    /// Does what a command says.
+    pub fn apply(&mut self, command: Command) {
+        match command {
+            Command::Put { cid, slot } => self.put(cid, *slot),
+            Command::Drop { cid } => self.take(cid),
+        }
+    }
+
+    pub(crate) fn put(&mut self, cid: u32, mut slot: Slot) {
+        let place = self.place(cid);
+        if place >= INDICES {
+            return;
+        }
+        // Ids are given out one behind the other, so this is the next one at most.
+        while self.slots.len() <= place {
+            self.slots.push(Slot::empty());
+        }
+        let old = &mut self.slots[place];
+        (slot.generation, slot.used) = ((cid >> GENERATION_SHIFT) as u8, true);
+        self.used += usize::from(!old.used);
+        *old = slot;
+    }
+
+    pub(crate) fn set(&mut self, cid: u32, duty: Duty) {
+        let place = self.place(cid);
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.duty = duty;
+        }
+    }
+
+    pub(crate) fn take(&mut self, cid: u32) {
+        let place = self.place(cid);
+        if let Some(slot) = self.slots.get_mut(place)
+            && slot.used
+            && u32::from(slot.generation) == cid >> GENERATION_SHIFT
+        {
+            *slot = Slot::empty();
+            self.used -= 1;
+        }
+    }
+
+    /// Begins to load what [`Self::peel`] will need for this id.
+    #[inline]
+    pub fn prefetch(&self, cid: u32) {
+        if let Some(slot) = self.slots.get(self.place(cid)) {
+            prefetch(slot);
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, link: LinkId, cid: u32) -> Result<&mut Slot, Reason> {
+        let place = self.place(cid);
+        let slot = self.slots.get_mut(place).ok_or(Reason::CircuitUnknown)?;
+        if !slot.used || slot.link != link || u32::from(slot.generation) != cid >> GENERATION_SHIFT {
+            return Err(Reason::CircuitUnknown);
+        }
+        Ok(slot)
+    }
+
+    /// Works one body in place. What is not for us is refused with its reason, and nothing is changed by it.
+    ///
+    /// # Errors
+    /// [`Reason::CircuitUnknown`], [`Reason::PacketSize`], and those of [`ForwardHop::open`] and [`BackwardHop::seal`].
+    #[inline]
+    pub fn peel(&mut self, link: LinkId, cid: u32, counter: u64, body: &mut [u8]) -> Result<Peeled, Reason> {
+        self.slot(link, cid)?.peel(counter, body)
+    }
+
+    /// Works one packet in place, or half of one. What is not for us is refused with its reason, and nothing is changed by it.
+    ///
+    /// # Errors
+    /// Those of [`Self::peel`]; [`Reason::PacketTruncated`] and [`Reason::PacketVersion`] for a header that is none.
+    #[inline]
+    pub fn work(&mut self, link: LinkId, packet: &mut BytesMut, counters: &mut Counters) -> Result<Arrival, Reason> {
+        let Header { part, cid, counter } = Header::parse(packet)?;
+        let slot = self.slot(link, cid)?;
+        if part != Part::Whole && !slot.join(Header { part, cid, counter }, packet, counters)? {
+            return Ok(Arrival::Half);
+        }
+        Ok(match slot.peel(counter, &mut packet[HEADER..])? {
+            Peeled::Forward { next, counter } => {
+                rewrite(packet, next.cid, counter);
+                Arrival::Forward(next.link)
+            }
+            Peeled::Backward { next, counter } => {
+                rewrite(packet, next.cid, counter);
+                Arrival::Backward(next.link)
+            }
+            Peeled::Exit { circuit } => Arrival::Exit { circuit },
+            Peeled::Client { circuit } => Arrival::Client { circuit, counter },
+        })
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(link: LinkId, circuit: u32, body_bytes: u32, duty: Duty) -> Self {
+        Self { link, circuit, body_bytes, generation: 0, used: true, duty, joiner: None }
+    }
+
+    fn empty() -> Self {
+        Self { used: false, ..Self::new(0, 0, 0, Duty::Pending) }
+    }
+
+    #[inline]
+    fn peel(&mut self, counter: u64, body: &mut [u8]) -> Result<Peeled, Reason> {
+        if body.len() != self.body_bytes as usize {
+            return Err(Reason::PacketSize);
+        }
+        match &mut self.duty {
+            Duty::Forward(hop, next) => {
+                let counter = hop.open(counter, body)?;
+                Ok(Peeled::Forward { next: *next, counter })
+            }
+            Duty::Backward(hop, next) => {
+                let counter = hop.seal(counter, body)?;
+                Ok(Peeled::Backward { next: *next, counter })
+            }
+            Duty::Exit(hop) => {
+                hop.open(counter, body)?;
+                Ok(Peeled::Exit { circuit: self.circuit })
+            }
+            Duty::Client => Ok(Peeled::Client { circuit: self.circuit }),
+            Duty::Pending => Err(Reason::CircuitUnknown),
+        }
+    }
+
+    /// Joins a half with its other half, if that is here; then `packet` is whole.
+    #[cold]
+    fn join(&mut self, header: Header, packet: &mut BytesMut, counters: &mut Counters) -> Result<bool, Reason> {
+        let body_bytes = self.body_bytes as usize;
+        let joiner = self.joiner.get_or_insert_with(|| Box::new(Joiner::new(body_bytes)));
+        let mut whole = BytesMut::zeroed(HEADER + body_bytes);
+        let joined = joiner.join(header, &packet[HEADER..], &mut whole, counters)?.is_some();
+        if joined {
+            *packet = whole;
+        }
+        Ok(joined)
+    }
+}
