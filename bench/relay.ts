@@ -16,6 +16,13 @@ export interface RelayFigures {
   lost_floor: number;
 }
 
+/** A relay of two threads and one of one thread, each beside the same floor in the same rounds. */
+export interface ShardFigures {
+  two_by_floor: number[];
+  one_by_floor: number[];
+  passed_by_shard: number[];
+}
+
 /** Circuits, neighbours and payload bytes of the size class. */
 const CASES: [name: string, circuits: number, neighbours: number, payload_bytes: number][] = [
   ['relay_1', 1, 2, 1202],
@@ -41,6 +48,8 @@ export const relay: Measurement = {
       if (figures.quinn_ns.length > 0) rows.push(compared('relay_quinn', 'ns', figures.ours_ns, figures.quinn_ns));
       cases.push({ name, ...figures });
     }
-    return { rows, rounds: { cases } };
+    const shards = JSON.parse(await output(program, ['shards', '1000', '8', '1202'])) as ShardFigures;
+    rows.push(compared('relay_2_shards', '× floor', shards.two_by_floor, shards.one_by_floor));
+    return { rows, rounds: { cases, shards } };
   },
 };

@@ -100,7 +100,7 @@ impl RelayBench {
                 .find(|class| class.payload_bytes() == payload_bytes as usize)
                 .ok_or_else(|| Failure::new(Failure::INVALID, "no size class has such a payload"));
             let started = class.and_then(|class| {
-                let case = Case { circuits: circuits as usize, neighbours: neighbours as usize, class };
+                let case = Case { circuits: circuits as usize, neighbours: neighbours as usize, class, shards: 1 };
                 let mut progress = |count| standing.store(count as u32, Ordering::Relaxed);
                 Contest::start(case, Suite::Aes128Gcm, &mut progress).map_err(failed)
             });

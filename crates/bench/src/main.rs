@@ -26,6 +26,8 @@ const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
   packets          the packet kernels against bare AEAD passes
   relay CIRCUITS NEIGHBOURS PAYLOAD_BYTES
                    CPU time per packet of a relay on fast links, beside its floor
+  shards CIRCUITS NEIGHBOURS PAYLOAD_BYTES
+                   the same with two shards, beside one
   hop              CPU time per packet of a relay over QUIC's datagrams against that of a bare quinn datagram hop
   memory           bytes that an idle circuit holds at a relay
   impaired         goodput over three hops with delay and loss on one link, beside plain quinn over the same
@@ -52,6 +54,10 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     #[cfg(target_os = "linux")]
     if let Some(figures) = path::run(words).await {
         return figures.map(|f| f.to_string());
+    }
+    #[cfg(target_os = "linux")]
+    if let ["shards", words @ ..] = words {
+        return relay::shards(relay::case(words).ok_or_else(usage)?).map(|f| f.to_string());
     }
     #[cfg(target_os = "linux")]
     if let ["relay", words @ ..] = words {

@@ -18,7 +18,27 @@ pub fn case(words: &[&str]) -> Option<Case> {
     let [circuits, neighbours, payload_bytes] = *words else { return None };
     let payload_bytes: usize = payload_bytes.parse().ok()?;
     let class = SizeClass::ALL.into_iter().find(|class| class.payload_bytes() == payload_bytes)?;
-    Some(Case { circuits: circuits.parse().ok()?, neighbours: neighbours.parse().ok()?, class })
+    Some(Case { circuits: circuits.parse().ok()?, neighbours: neighbours.parse().ok()?, class, shards: 1 })
+}
+
+/// A relay of two shards beside one of a single thread, on the same core.
+pub fn shards(case: Case) -> Result<Value, Fault> {
+    let start = |shards| Contest::start(Case { shards, ..case }, Suite::Aes128Gcm, &mut |_| {});
+    let (mut one, mut two) = (start(1)?, start(2)?);
+    let (mut one_by_floor, mut two_by_floor) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        // Each beside the same floor in the same moment, so that what the machine does meanwhile cancels out.
+        let (one, two) = (one.round(ROUND)?, two.round(ROUND)?);
+        one_by_floor.push(one.ours_ns / one.floor_ns);
+        two_by_floor.push(two.ours_ns / two.floor_ns);
+    }
+    let (_, lost_one) = one.lost();
+    let (_, lost_two) = two.lost();
+    Ok(json!({
+        "circuits": case.circuits, "neighbours": case.neighbours, "payload_bytes": case.class.payload_bytes(),
+        "one_by_floor": one_by_floor, "two_by_floor": two_by_floor, "lost_one": lost_one, "lost_two": lost_two,
+        "passed_by_shard": two.passed_by_shard()?,
+    }))
 }
 
 pub async fn run(case: Case) -> Result<Value, Fault> {

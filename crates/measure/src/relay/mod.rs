@@ -1,7 +1,7 @@
 //! CPU time per packet that passes a relay, both ways at once, beside the floor in the same rounds.
 //!
-//! Equal for both: the generator, the packets' size, the neighbours and what is drawn, buffers, offloads, one thread. What
-//! counts is the middle thread's CPU time alone.
+//! Equal for both: the generator, the packets' size, the neighbours and what is drawn, buffers, offloads, one core. What
+//! counts is the CPU time of the middle's threads alone.
 
 mod circuits;
 mod floor;
@@ -100,7 +100,7 @@ impl Contest {
 
         let plan = Plan::new(&case)?;
         let mut wires = bind(&plan)?;
-        let relay = Relay::start()?;
+        let relay = Relay::start(case.shards)?;
         let through = Through { address: relay.address(), id: relay.id(), onion_seed: ONION_SEED };
         let neighbours =
             pin::off_middle(|| RelayNeighbours::start(&through, &case, &plan, suite, &mut wires, progress))?;
@@ -171,6 +171,14 @@ impl Contest {
     /// Packets that never came out: of the floor, and of the relay.
     pub fn lost(&self) -> (u64, u64) {
         (self.floor.generator.lost, self.ours.generator.lost)
+    }
+
+    /// How many packets each thread of the relay passed on; none where it has but one.
+    ///
+    /// # Errors
+    /// A relay that is gone.
+    pub fn passed_by_shard(&self) -> Result<Vec<u64>, Fault> {
+        self.ours.middle.passed_by_shard()
     }
 
     /// What the relay dropped so far, by reason.

@@ -20,14 +20,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub fn start() -> Result<Self, Fault> {
+    pub fn start(shards: usize) -> Result<Self, Fault> {
         let options = format!(
             r#"{{ "listen": ["127.0.0.1:0"], "roles": {{ "client": false, "relay": true, "exit": false }}, "freshKeys": true,
-                "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS} }} }}"#
+                "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS}, "shards": {shards} }} }}"#
         );
         let options = Options::from_json(&options, &SEED).map_err(text)?;
         let mut node = None;
-        // Its thread stays where it is started.
+        // Its threads stay where they are started.
         let addresses = pin::on_middle(|| ask_blocking(|started| node = Some(Node::start(options, |_| {}, started))));
         let (node, addresses) = (node.ok_or("no node")?.map_err(text)?, addresses.map_err(text)?);
         node.set_onion_keys(vec![ONION_SEED].into());
@@ -43,6 +43,12 @@ impl Relay {
     pub fn fast_on(&self, links: usize, packet_bytes: usize) -> Result<bool, Fault> {
         let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
         Ok(stats.links.iter().filter(|l| l.fast_bytes as usize >= packet_bytes).count() == links)
+    }
+
+    /// How many packets each of its threads passed on; none where it has but one.
+    pub fn passed_by_shard(&self) -> Result<Vec<u64>, Fault> {
+        let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
+        Ok(stats.shards.iter().map(|shard| shard.relayed).collect())
     }
 
     /// What it dropped, by reason.

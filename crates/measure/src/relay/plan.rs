@@ -15,6 +15,8 @@ pub struct Case {
     /// Two are a pair: all circuits lead from one to the other. Among more, each circuit's two ends are drawn.
     pub neighbours: usize,
     pub class: SizeClass,
+    /// Threads of the relay that move packets.
+    pub shards: usize,
 }
 
 /// The floor names a neighbour in seven bits.
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_draw_is_of_a_circuit_that_touches_the_sender_and_goes_to_its_other_end() {
-        let plan = Plan::new(&Case { circuits: 50, neighbours: 7, class: SizeClass::M }).unwrap();
+        let plan = Plan::new(&Case { circuits: 50, neighbours: 7, class: SizeClass::M, shards: 1 }).unwrap();
         let mut random = Seeded::new(1);
         let mut ways = [0, 0];
         for from in plan.busy() {
@@ -136,7 +138,7 @@ mod tests {
     #[test]
     fn what_cannot_be_measured_is_named() {
         for (circuits, neighbours) in [(0, 2), (1, 1), (1, NEIGHBOURS_MAX + 1), (CIRCUITS_MAX + 1, 2)] {
-            assert!(Plan::new(&Case { circuits, neighbours, class: SizeClass::M }).is_err());
+            assert!(Plan::new(&Case { circuits, neighbours, class: SizeClass::M, shards: 1 }).is_err());
         }
     }
 }
