@@ -52,7 +52,8 @@ test('curl --socks5-hostname gets 20 MB, which the exit and each of two relays c
     const onPath = path.includes(node);
     // Whatever its class, a packet carries no more than its inner datagram: 16,236 bytes of 16,335 at most.
     if (onPath) expect(counted.bytes_backward, node.name).toBeGreaterThanOrEqual((length / 16_236) * 16_335);
-    else expect(counted.bytes_backward, node.name).toBeLessThan(length / 100);
+    // Spare circuits are set up and kept alive meanwhile: a few messages, each of which fills a packet of 16,335 bytes.
+    else expect(counted.bytes_backward, node.name).toBeLessThan(length / 10);
   }
 });
 

@@ -26,7 +26,7 @@ export interface LinkEvents {
   stream(link: HostLink, stream: BidirectionalStream): void;
   datagram(link: HostLink, data: Uint8Array): void;
   /** A datagram that could not go out. */
-  dropped(reason: 'queue_full' | 'packet_size'): void;
+  dropped(reason: 'queue_full' | 'link_narrow'): void;
   /** The session has ended; told once. */
   ended(link: HostLink, reason: string): void;
 }
@@ -120,7 +120,7 @@ export class HostLink {
     if (this.#ended) return;
     const full = this.#datagramsWaiting_bytes + bytes.length > DATAGRAM_BACKLOG_MAX;
     if (full || bytes.length > this.toldMtu) {
-      this.#events.dropped(full ? 'queue_full' : 'packet_size');
+      this.#events.dropped(full ? 'queue_full' : 'link_narrow');
       return;
     }
     this.#datagramsWaiting_bytes += bytes.length;

@@ -34,7 +34,7 @@ export interface LinksParts {
 export class HostLinks {
   readonly streams = new StreamTable();
   /** Datagrams that could not go out. */
-  readonly drops = { queue_full: 0, packet_size: 0, link_gone: 0 };
+  readonly drops = { queue_full: 0, link_narrow: 0, link_gone: 0 };
   readonly #parts: LinksParts;
   readonly #links = new Map<LinkId, HostLink>();
   readonly #arrived = new Set<HostLink>();

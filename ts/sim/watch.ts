@@ -20,6 +20,7 @@ export interface EngineStats {
 const ARRIVAL_DROPS = [
   'packet_truncated',
   'packet_size',
+  'link_narrow',
   'packet_version',
   'circuit_unknown',
   'packet_replayed',

@@ -241,7 +241,7 @@ impl World {
     pub fn attached_send_packet(&mut self, id: LinkId, packet: Bytes) {
         let Some(link) = self.attached.get_mut(&id) else { return };
         if packet.len() > link.mtu {
-            return self.count(Reason::PacketSize);
+            return self.count(Reason::LinkNarrow);
         }
         if link.packets.is_empty() {
             self.attached_changed.push(id);

@@ -66,7 +66,7 @@ async fn packets_that_nobody_takes_are_bounded_and_the_oldest_are_dropped_and_co
     assert_eq!(waiting.try_recv().unwrap().unwrap().unwrap().len(), 5 + 20);
 
     world.attached_send_packet(link, Bytes::from_static(&[0; 1453]));
-    assert_eq!(counted(&mut world, Reason::PacketSize), 1);
+    assert_eq!(counted(&mut world, Reason::LinkNarrow), 1);
 }
 
 #[tokio::test]

@@ -435,7 +435,7 @@ impl World {
                 link.packets_sent += 1;
                 link.bytes_sent += bytes as u64;
             }
-            Err(_) => self.engine.counters().count(Reason::PacketSize),
+            Err(_) => self.engine.counters().count(Reason::LinkNarrow),
         }
     }
 

@@ -289,7 +289,7 @@ impl Engine {
         }
         let half = HEADER + (packet.len() - HEADER) / 2;
         if half > l.max_datagram {
-            return self.counters.count(Reason::PacketSize);
+            return self.counters.count(Reason::LinkNarrow);
         }
         let (mut first, mut second) = (BytesMut::zeroed(half), BytesMut::zeroed(half));
         match split(&packet, &mut first, &mut second) {

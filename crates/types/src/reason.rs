@@ -42,6 +42,8 @@ reasons! {
     QueueFull = "queue_full",
     /// The next link is gone.
     LinkGone = "link_gone",
+    /// The next link does not take packets of this size, or no longer.
+    LinkNarrow = "link_narrow",
     /// Forwarding is switched off at this node.
     ForwardingStopped = "forwarding_stopped",
     /// A control frame of an unknown type or a wrong length.

@@ -145,5 +145,5 @@ fn what_a_link_no_longer_carries_is_dropped_under_a_reason_and_smaller_classes_g
     let data = random(100_000);
     assert!(n.transfer((3, flows[1].1), (0, flows[1].0), &data, SOON) == data);
     assert!(n.transfer((3, flows[0].1), (0, flows[0].0), &data, Duration::from_secs(3)).is_empty());
-    assert!(n.nodes[1].counters().get(Reason::PacketSize) > 0);
+    assert!(n.nodes[1].counters().get(Reason::LinkNarrow) > 0);
 }
