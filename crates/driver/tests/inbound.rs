@@ -30,6 +30,7 @@ async fn reach(roles: &str, resolver: Arc<Counting>) -> (Peer, Peer, Peer, u32) 
     let relay = Peer::start(2, RELAY, &book).await;
     let last = Peer::start_with(3, roles, "127.0.0.1:0", &book, resolver).await;
     last.node.set_exit_rules(&ExitRules { allow_loopback: true, ..ExitRules::default() }).unwrap();
+    last.stats().await; // and has the rules
     client.link(&relay).await.unwrap();
     let hops = [&relay, &last].map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() }).to_vec();
     let spec = CircuitSpec { hops, class: SizeClass::M, suite: None };

@@ -73,6 +73,8 @@ impl Peer {
         book.0.lock().unwrap().0.insert(node.id(), address);
         let onion = OnionSecret::from_seed([seed ^ 0x80; 32]);
         node.set_onion_keys(Zeroizing::new(vec![[seed ^ 0x80; 32]]));
+        // Commands are done in their order: whoever finds this node from here on finds it with its keys.
+        soon(ask(|answer| node.stats(answer))).await.unwrap();
         let (told, events) = mpsc::unbounded_channel();
         let (policy, peers) = (node.clone(), book.clone());
         tokio::spawn(async move {
