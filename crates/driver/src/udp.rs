@@ -39,14 +39,6 @@ pub struct Filled {
     pub stride: usize,
 }
 
-/// What became of a send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    Done,
-    /// The kernel's buffer is full: this and what follows it has to wait.
-    Blocked,
-}
-
 /// A bound socket.
 pub struct Udp {
     io: tokio::net::UdpSocket,
@@ -143,8 +135,9 @@ impl Udp {
         received.unwrap_or(0)
     }
 
-    /// Sends datagrams of `segment` bytes each, behind one another in the slices; the last may be shorter. What fails otherwise
-    /// than for a full buffer is lost, as on any path.
+    /// Sends `packets` datagrams of `segment` bytes each, behind one another in the slices; the last may be shorter. How many
+    /// the kernel has dealt with, from the first on: fewer than all once its buffer is full. What fails otherwise is lost, as on
+    /// any path.
     pub fn send_gathered(
         &self,
         to: SocketAddr,
@@ -152,32 +145,12 @@ impl Udp {
         segment: usize,
         packets: usize,
         slices: &[IoSlice<'_>],
-    ) -> Sent {
+    ) -> usize {
         // A socket that is bound to one address has no other to send from.
         let from = from.filter(|_| self.address.ip().is_unspecified());
-        if packets > 1 && self.segmentation.get() {
-            let segment = u16::try_from(segment).ok();
-            match self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, segment, slices)) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
-                // No checksum offload, or none of this at all (Linux: udp(7), UDP_SEGMENT).
-                Err(e) if refuses_segmentation(&e) => self.segmentation.set(false),
-                _ => return Sent::Done,
-            }
-        }
-        let one = |datagram: &[u8]| {
-            let slices = [IoSlice::new(datagram)];
-            let sent = self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, None, &slices));
-            !matches!(sent, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
-        };
-        // What follows a full buffer in the middle of a batch is lost: only systems without segmentation come here.
-        let mut datagrams = slices.iter().flat_map(|slice| slice.chunks(segment.max(1)));
-        match datagrams.next() {
-            Some(first) if !one(first) => Sent::Blocked,
-            _ => {
-                let _ = datagrams.all(one);
-                Sent::Done
-            }
-        }
+        gather::send_batch(&self.segmentation, segment, packets, slices, |segment, slices| {
+            self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, segment, slices))
+        })
     }
 
     /// Sends one transmit; `false` if the kernel's buffer is full. Other errors are losses, which QUIC mends.
@@ -195,13 +168,6 @@ impl Udp {
             )
         });
         !matches!(sent, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
-fn refuses_segmentation(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Unsupported || error.kind() == io::ErrorKind::InvalidInput || {
-        // EIO, as Linux has it where a network card cannot compute the checksums.
-        error.raw_os_error() == Some(5)
     }
 }
 
@@ -248,5 +214,17 @@ mod tests {
             (0..segments).map(|i| (a.address(), Some(EcnCodepoint::Ect0), vec![i as u8; 1200])).collect();
         assert_eq!(got, expected);
         assert_eq!(b.receive(&mut receiver), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_address_that_takes_nothing_costs_no_segmentation() {
+        let socket = Udp::bind("127.0.0.1:0".parse().unwrap(), true, false).unwrap();
+        poll_fn(|cx| socket.poll_writable(cx)).await;
+        let before = socket.max_segments();
+        // Port 0 is nobody's: Linux says EINVAL to that, as it does where it cannot cut.
+        let contents = [7; 3600];
+        let to = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(socket.send_gathered(to, None, 1200, 3, &[IoSlice::new(&contents)]), 3);
+        assert_eq!(socket.max_segments(), before);
     }
 }

@@ -13,7 +13,7 @@ use wayfare_relay::egress::{CONTROL, EgressQueue, Filled, Limits, Rate, Storage}
 use wayfare_types::{Counters, Reason};
 
 use crate::links::LinkId;
-use crate::udp::{Sent, Udp};
+use crate::udp::Udp;
 
 /// What one send can hold: segments of Linux's UDP_MAX_SEGMENTS, bytes of an IPv4 packet less its headers.
 pub(super) const SEGMENTS_MAX: usize = 64;
@@ -46,11 +46,13 @@ pub(crate) struct Batch<'a> {
     pub slices: &'a [IoSlice<'a>],
 }
 
-/// A batch that the kernel had no room for when it came out of its queue.
+/// A batch that the kernel had no room for when it came out of its queue, or none for all of it.
 struct Held {
     link: LinkId,
     filled: Filled,
     bytes: Vec<u8>,
+    /// How many of its packets have gone.
+    gone: usize,
 }
 
 /// See the module.
@@ -108,11 +110,10 @@ impl Egress {
             None => packets,
         };
         let gone = if may == packets {
-            if transmit(sockets, route, batch) == Sent::Done { packets } else { 0 }
+            transmit(sockets, route, batch)
         } else if may > 0 {
             let head: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(may * segment).collect();
-            let head = Batch { packets: may, slices: &[IoSlice::new(&head)], ..batch };
-            if transmit(sockets, route, head) == Sent::Done { may } else { 0 }
+            transmit(sockets, route, Batch { packets: may, slices: &[IoSlice::new(&head)], ..batch })
         } else {
             0
         };
@@ -137,7 +138,7 @@ impl Egress {
         counters: &mut Counters,
     ) {
         let batch = Batch { link, segment: packet.len(), packets: 1, slices: &[IoSlice::new(packet)] };
-        if transmit(sockets, route, batch) == Sent::Blocked {
+        if transmit(sockets, route, batch) == 0 {
             self.wait(self.micros(now), link, std::iter::once(packet), CONTROL, counters);
         }
     }
@@ -187,18 +188,23 @@ impl Egress {
         let mut any = false;
         self.due_at = None;
         loop {
-            if let Some(held) = &self.held {
-                let Held { link, filled, bytes } = held;
-                let batch = Batch {
-                    link: *link,
-                    segment: filled.stride,
-                    packets: filled.packets,
-                    slices: &[IoSlice::new(bytes)],
-                };
+            if let Some(held) = &mut self.held {
+                let Held { link, filled: Filled { packets, stride }, bytes, gone } = held;
+                let left = *packets - *gone;
                 match route(*link) {
-                    None => (0..filled.packets).for_each(|_| counters.count(Reason::LinkGone)),
-                    Some(route) if transmit(sockets, route, batch) == Sent::Blocked => return any,
-                    Some(_) => self.sent.push((*link, filled.packets as u64, bytes.len() as u64)),
+                    None => (0..left).for_each(|_| counters.count(Reason::LinkGone)),
+                    Some(route) => {
+                        let slices = &[IoSlice::new(&bytes[*gone * *stride..])];
+                        let batch = Batch { link: *link, segment: *stride, packets: left, slices };
+                        let went = transmit(sockets, route, batch);
+                        *gone += went;
+                        if went > 0 {
+                            self.sent.push((*link, went as u64, (went * *stride) as u64));
+                        }
+                        if went < left {
+                            return any || went > 0;
+                        }
+                    }
                 }
                 any = true;
                 self.buffer = self.held.take().map(|held| held.bytes).unwrap_or_default();
@@ -226,7 +232,7 @@ impl Egress {
                 next_at.into_iter().for_each(|at| self.due(at));
                 continue;
             };
-            self.held = Some(Held { link, filled, bytes });
+            self.held = Some(Held { link, filled, bytes, gone: 0 });
             return true;
         }
         false
@@ -255,9 +261,9 @@ pub(super) fn socket(sockets: &[Udp], to: SocketAddr) -> Option<&Udp> {
     sockets.iter().find(|s| s.address().is_ipv4() == to.is_ipv4())
 }
 
-/// Sends a batch past all queues.
-fn transmit(sockets: &[Udp], route: Route, batch: Batch<'_>) -> Sent {
+/// Sends a batch past all queues; how many of its packets are gone, from the first on.
+fn transmit(sockets: &[Udp], route: Route, batch: Batch<'_>) -> usize {
     let Batch { segment, packets, slices, .. } = batch;
     // A neighbour of a family that no socket is of has no session either.
-    socket(sockets, route.to).map_or(Sent::Done, |s| s.send_gathered(route.to, route.from, segment, packets, slices))
+    socket(sockets, route.to).map_or(packets, |s| s.send_gathered(route.to, route.from, segment, packets, slices))
 }
