@@ -3,14 +3,15 @@
 //! Each circuit is an address to it. The exit's address is one for all circuits of a client to that exit; the client's
 //! changes with the circuit, so that moving a connection is an ordinary migration (RFC 9000, section 9).
 
-use std::collections::HashMap;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use rustc_hash::FxHashMap;
 use wayfare_quic::tls::{self, Identity};
 use wayfare_quic::{
-    ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, ServerConfig, inner_transport,
+    ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, RandomConnectionIdGenerator,
+    ServerConfig, inner_transport,
 };
 use wayfare_types::{NodeId, Random, Reason};
 use wayfare_wire::fast::FAST_HEADER;
@@ -24,6 +25,8 @@ use crate::flows::Flows;
 use crate::ids::IdMap;
 use crate::udp::UdpTable;
 
+/// Who knows the id that an exit gave a connection may send on it, from any circuit: nobody guesses 128 bits.
+const CONNECTION_ID_BYTES: usize = 16;
 /// Inner idle timeout: longer than any re-routing, short enough that what a client left behind goes.
 pub(crate) const IDLE_MS: u32 = 30_000;
 /// Datagrams that one inner connection hands over at a time, at most.
@@ -50,7 +53,7 @@ pub(crate) struct Inner {
     pub exit: Option<QuicHost>,
     /// How an exit lets connections in, by the class of the circuit they come on.
     servers: Vec<(SizeClass, Arc<ServerConfig>)>,
-    pub handles: HashMap<(Side, ConnectionHandle), ConnectionId>,
+    pub handles: FxHashMap<(Side, ConnectionHandle), ConnectionId>,
     pub conns: IdMap<Conn>,
     pub flows: Flows,
     pub udp: UdpTable,
@@ -91,9 +94,12 @@ impl Inner {
                 .unwrap_or(u32::MAX)
                 .saturating_add(config.limits.window_bytes_max.saturating_mul(2)),
         };
-        let host = |server, random: &mut dyn Random| {
+        let host = |server: Option<Arc<ServerConfig>>, random: &mut dyn Random| {
             let mut endpoint = EndpointConfig::default();
             endpoint.grease_quic_bit(false);
+            if server.is_some() {
+                endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)));
+            }
             let largest = SizeClass::X.inner_bytes() as u16;
             endpoint.max_udp_payload_size(largest).expect("above QUIC's least");
             let mut seed = [0; 32];
@@ -118,7 +124,7 @@ impl Inner {
             client: host(None, random),
             exit,
             servers,
-            handles: HashMap::new(),
+            handles: FxHashMap::default(),
             conns: IdMap::default(),
             flows: Flows::default(),
             udp: UdpTable::default(),

@@ -1,7 +1,7 @@
 //! The table of connections, what is due, and the order in which to ask.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use quinn_proto::{
     ClientConfig, ConnectError, Connection, ConnectionError, ConnectionHandle, DatagramEvent, Dir, EcnCodepoint,
     Endpoint, EndpointConfig, Event, Incoming, ServerConfig, StreamEvent, StreamId, Transmit, VarInt,
 };
+use rustc_hash::FxHashMap;
 use rustls::pki_types::CertificateDer;
 use wayfare_types::NodeId;
 
@@ -63,7 +64,7 @@ struct Slot {
 /// See the crate's first paragraph.
 pub struct QuicHost {
     endpoint: Endpoint,
-    slots: HashMap<ConnectionHandle, Slot>,
+    slots: FxHashMap<ConnectionHandle, Slot>,
     touched: VecDeque<ConnectionHandle>,
     sendable: VecDeque<ConnectionHandle>,
     events: VecDeque<(ConnectionHandle, QuicEvent)>,
@@ -79,7 +80,7 @@ impl QuicHost {
     pub fn new(config: HostConfig) -> Self {
         Self {
             endpoint: Endpoint::new(config.endpoint, config.server, config.mtu_discovery, config.rng_seed),
-            slots: HashMap::new(),
+            slots: FxHashMap::default(),
             touched: VecDeque::new(),
             sendable: VecDeque::new(),
             events: VecDeque::new(),

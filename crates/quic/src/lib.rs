@@ -6,6 +6,7 @@
 //!
 //! Invariant: reads no clock and opens no socket. Everything that belongs to a connection goes when it has drained.
 
+mod bare;
 #[cfg(not(target_family = "wasm"))]
 pub mod certificate;
 mod congestion;
@@ -24,8 +25,8 @@ pub use host::{HostConfig, QuicEvent, QuicHost};
 pub use listener::{WEB_ALPN, WebCertificate, certificate_hash, listener};
 pub use quinn_proto::{
     ApplicationClose, ClientConfig, Connection, ConnectionError, ConnectionHandle, Dir, EcnCodepoint, EndpointConfig,
-    FinishError, ReadError, ReadableError, SendDatagramError, ServerConfig, Side, StreamId, Transmit, TransportConfig,
-    VarInt, WriteError,
+    FinishError, RandomConnectionIdGenerator, ReadError, ReadableError, SendDatagramError, ServerConfig, Side,
+    StreamId, Transmit, TransportConfig, VarInt, WriteError,
 };
 pub use transport::{InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
 

@@ -1,7 +1,7 @@
 //! TLS 1.3 with raw public keys (RFC 7250): a node's identity is its Ed25519 key, on links proven by both sides, inside
 //! circuits by the exit alone. Links take the hybrid X25519MLKEM768 only: a peer that offers classical groups is refused, so
 //! that what is recorded today stays closed to a quantum computer. Inner connections run inside an onion layer that is
-//! hybrid already, between exactly these two ends, and save the bytes.
+//! hybrid already, between exactly these two ends, and save the bytes; their application data is left to that layer's cipher.
 
 use std::sync::Arc;
 
@@ -18,13 +18,14 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use wayfare_types::NodeId;
 use zeroize::Zeroizing;
 
+use crate::bare::OnCircuits;
 use crate::provider::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use crate::provider::{self, cipher_suite};
 
 /// The ALPN of links; a later incompatible version has another.
 pub const LINK_ALPN: &[u8] = b"wayfare-link/1";
 /// The ALPN of inner connections.
-pub const INNER_ALPN: &[u8] = b"wayfare-inner/1";
+pub const INNER_ALPN: &[u8] = b"wayfare-inner/2";
 /// TLS wants a name; peers are known by their keys, so all are called this.
 pub const SERVER_NAME: &str = "wayfare";
 
@@ -254,7 +255,8 @@ fn client(id: Option<&Identity>, expected: NodeId, transport: TransportConfig) -
     };
     tls.alpn_protocols = vec![if id.is_some() { LINK_ALPN } else { INNER_ALPN }.to_vec()];
     tls.resumption = rustls::client::Resumption::disabled();
-    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(no_suite)?));
+    let tls = Arc::new(QuicClientConfig::try_from(tls).map_err(no_suite)?);
+    let mut config = ClientConfig::new(if id.is_some() { tls } else { Arc::new(OnCircuits(tls)) });
     config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
     Ok(config)
 }
@@ -271,7 +273,7 @@ pub fn link_client(id: &Identity, expected: NodeId, transport: TransportConfig) 
 
 /// The exit's side of inner connections.
 pub fn inner_server(id: &Identity, transport: TransportConfig) -> Result<ServerConfig, Error> {
-    Ok(server_config(raw_key_crypto(id, false)?, transport))
+    Ok(server_config(Arc::new(OnCircuits(raw_key_crypto(id, false)?)), transport))
 }
 
 /// The client's side: nameless itself, it accepts the exit `expected` only.
