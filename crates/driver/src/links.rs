@@ -447,15 +447,15 @@ impl World {
             self.shards_tell();
             any = true;
             match output {
-                Output::Packet { link, data } if self.attached.contains_key(&link) => {
+                Output::Packet { link, data, .. } if self.attached.contains_key(&link) => {
                     self.attached_send_packet(link, data)
                 }
                 Output::Control { link, data } if self.attached.contains_key(&link) => {
                     self.attached_send_control(now, link, &data);
                 }
-                Output::Packet { link, data } => self.send_packet(now, link, data),
-                Output::Packets { link, mut data, stride } => {
-                    if !self.fast_send(now, link, &mut data, stride) {
+                Output::Packet { link, data, priority } => self.send_packet(now, link, data, priority),
+                Output::Packets { link, mut data, stride, priority } => {
+                    if !self.fast_send(now, link, &mut data, (stride, priority)) {
                         plain_packets(data, stride).for_each(|packet| self.send_plain(link, packet));
                     }
                 }

@@ -205,6 +205,17 @@ impl Node {
         self.act(move |node| node.world.borrow_mut().engine.circuit_close(Instant::now(), circuit));
     }
 
+    /// What packets of a circuit pay at this node from now on, in credits per byte (0 before anything is said): where they
+    /// have to wait for a link, who pays more goes first.
+    pub fn set_priority(&self, circuit: u32, priority: u32) {
+        self.act(move |node| node.world.borrow_mut().engine.set_priority(circuit, priority));
+    }
+
+    /// The circuits that a neighbour has set up through or to this node, over this link.
+    pub fn circuits_from(&self, link: u32, answer: Answer<Vec<u32>>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow().engine.circuits_from(link))));
+    }
+
     pub fn circuit_stats(&self, circuit: u32, answer: Answer<Option<CircuitStats>>) {
         self.act(move |node| {
             let info = node.world.borrow().engine.circuit_info(circuit);

@@ -64,15 +64,15 @@ impl State {
         }
         loop {
             let polled = if let Some((link, packet)) = self.batch.pop_front() {
-                Output::Packet { link, data: packet }
+                Output::Packet { link, data: packet, priority: 0 }
             } else if let Some((link, bytes)) = self.own_outputs.pop_front() {
                 Output::Control { link, data: bytes }
             } else {
                 self.engine.poll_output(self.now)?
             };
             let (kind, link, data) = match polled {
-                Output::Packet { link, data } => (OUTPUT_PACKET, link, data),
-                Output::Packets { link, data, stride } => {
+                Output::Packet { link, data, .. } => (OUTPUT_PACKET, link, data),
+                Output::Packets { link, data, stride, .. } => {
                     self.batch.extend(plain_packets(data, stride).map(|packet| (link, packet)));
                     continue;
                 }

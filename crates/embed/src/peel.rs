@@ -105,7 +105,7 @@ impl PeelBench {
             self.packet.clear();
             self.packet.extend_from_slice(packet);
             *result = match self.table.work(LINK, &mut self.packet, &mut self.counters) {
-                Ok(Arrival::Forward(_)) => {
+                Ok(Arrival::Forward { .. }) => {
                     good += 1;
                     0
                 }

@@ -68,11 +68,11 @@ pub struct EngineConfig {
 /// What the host must do, in this order.
 #[derive(Debug)]
 pub enum Output {
-    /// Send on the link, as a datagram.
-    Packet { link: LinkId, data: Bytes },
+    /// Send on the link, as a datagram. `priority`: credits per byte, for where it has to wait.
+    Packet { link: LinkId, data: Bytes, priority: u32 },
     /// Send on the link: packets behind one another, `stride` bytes each. The first [`FREE`] bytes of each are free, the plain
     /// header and the body follow, so that a fast header ([`FAST_HEADER`] bytes) can be written over both in place.
-    Packets { link: LinkId, data: BytesMut, stride: usize },
+    Packets { link: LinkId, data: BytesMut, stride: usize, priority: u32 },
     /// Send on the link's control stream.
     Control { link: LinkId, data: Vec<u8> },
     /// Append to the file of set-ups seen, before anything that follows goes out.

@@ -25,6 +25,8 @@ pub(crate) struct RelayCircuit {
     /// Away from the client.
     pub next: Option<Next>,
     pub pending: Option<Box<PendingRelay>>,
+    /// Credits per byte, for ids that are yet to be given out.
+    pub priority: u32,
 }
 
 pub(crate) struct ExitCircuit {
@@ -32,6 +34,7 @@ pub(crate) struct ExitCircuit {
     pub forward_cid: u32,
     pub backward: BackwardHop,
     pub class: SizeClass,
+    pub priority: u32,
 }
 
 pub(crate) struct ClientCircuit {
@@ -50,6 +53,7 @@ pub(crate) struct ClientCircuit {
     /// When something last came back over it.
     pub heard_at: Instant,
     pub worn_told: bool,
+    pub priority: u32,
     pub info: CircuitInfo,
 }
 
@@ -105,6 +109,7 @@ impl Engine {
             held: Some(message),
             heard_at: now,
             worn_told: false,
+            priority: 0,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
         self.circuits.insert(id, Circuit::Client(Box::new(circuit)));
@@ -159,6 +164,33 @@ impl Engine {
         if matches!(self.circuits.get(&id), Some(Circuit::Client(_))) {
             self.end_circuit(now, id, Reason::CircuitClosed, None);
         }
+    }
+
+    /// What packets of a circuit pay from now on, either way, in credits per byte; 0 before anything is said. Where they have
+    /// to wait for a link that is saturated, who pays more goes first, and who pays less is dropped first: nothing is kept
+    /// for who pays nothing beside others who pay and take all there is.
+    pub fn set_priority(&mut self, id: CircuitId, priority: u32) {
+        match self.circuits.get_mut(&id) {
+            Some(Circuit::Relay(c)) => {
+                c.priority = priority;
+                c.forward_cid.into_iter().chain(c.backward_cid).for_each(|cid| self.table.set_priority(cid, priority));
+            }
+            Some(Circuit::Exit(c)) => c.priority = priority,
+            Some(Circuit::Client(c)) => c.priority = priority,
+            None => {}
+        }
+    }
+
+    /// The circuits that a neighbour has set up through or to this node, over this link.
+    pub fn circuits_from(&self, link: LinkId) -> Vec<CircuitId> {
+        let came_by = |circuit: &Circuit| match circuit {
+            Circuit::Relay(c) => c.prev.link == link,
+            Circuit::Exit(c) => c.prev.link == link,
+            Circuit::Client(_) => false,
+        };
+        let mut ids: Vec<CircuitId> = self.circuits.iter().filter(|(_, c)| came_by(c)).map(|(&id, _)| id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// What one of this node's own circuits carried.

@@ -247,21 +247,21 @@ impl Engine {
     #[inline]
     pub fn handle_packet(&mut self, now: Instant, link: LinkId, mut packet: BytesMut) {
         match self.table.work(link, &mut packet, &mut self.counters) {
-            Ok(Arrival::Forward(next)) => {
+            Ok(Arrival::Forward { link, priority }) => {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
                 self.stats.relayed_packets_forward += 1;
                 self.stats.relayed_bytes_forward += packet.len() as u64;
-                self.send_packet(next, packet);
+                self.send_packet(link, packet, priority);
             }
-            Ok(Arrival::Backward(next)) => {
+            Ok(Arrival::Backward { link, priority }) => {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
                 self.stats.relayed_packets_backward += 1;
                 self.stats.relayed_bytes_backward += packet.len() as u64;
-                self.send_packet(next, packet);
+                self.send_packet(link, packet, priority);
             }
             Ok(Arrival::Exit { circuit }) => {
                 if !self.forwarding {
@@ -281,10 +281,10 @@ impl Engine {
 
     /// Queues a packet for a link, in two halves where one datagram cannot hold it.
     #[inline]
-    pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut) {
+    pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut, priority: u32) {
         let Some(l) = self.links.get(&link) else { return self.counters.count(Reason::LinkGone) };
         if l.carries(FREE + packet.len()) {
-            self.outputs.push_back(Output::Packet { link, data: packet.freeze() });
+            self.outputs.push_back(Output::Packet { link, data: packet.freeze(), priority });
             return;
         }
         let half = HEADER + (packet.len() - HEADER) / 2;
@@ -294,8 +294,8 @@ impl Engine {
         let (mut first, mut second) = (BytesMut::zeroed(half), BytesMut::zeroed(half));
         match split(&packet, &mut first, &mut second) {
             Ok(_) => {
-                self.outputs.push_back(Output::Packet { link, data: first.freeze() });
-                self.outputs.push_back(Output::Packet { link, data: second.freeze() });
+                self.outputs.push_back(Output::Packet { link, data: first.freeze(), priority });
+                self.outputs.push_back(Output::Packet { link, data: second.freeze(), priority });
             }
             Err(reason) => self.counters.count(reason),
         }

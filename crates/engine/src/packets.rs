@@ -72,6 +72,7 @@ struct Sent {
     link: LinkId,
     data: BytesMut,
     stride: usize,
+    priority: u32,
     result: Result<(), Reason>,
 }
 
@@ -96,7 +97,8 @@ impl Engine {
         let Some(path) = &mut c.path else { return self.counters.count(Reason::CircuitUnknown) };
         let seal = |body: &mut [u8]| path.wrap(body, &mut **random);
         let (data, result) = room.fill(c.class, c.forward_cid, inner, segment, seal);
-        let sent = Sent { link: c.link, data, stride: FAST_HEADER + c.class.body_bytes(), result };
+        let stride = FAST_HEADER + c.class.body_bytes();
+        let sent = Sent { link: c.link, data, stride, priority: c.priority, result };
         c.info.packets_forward += sent.packets();
         c.info.bytes_forward += sent.bytes();
         self.stats.client_packets_forward += sent.packets();
@@ -116,7 +118,8 @@ impl Engine {
         };
         let backward = &mut c.backward;
         let (data, result) = room.fill(c.class, c.prev.cid, inner, segment, |body| backward.origin(body));
-        let sent = Sent { link: c.prev.link, data, stride: FAST_HEADER + c.class.body_bytes(), result };
+        let stride = FAST_HEADER + c.class.body_bytes();
+        let sent = Sent { link: c.prev.link, data, stride, priority: c.priority, result };
         self.stats.exit_packets_backward += sent.packets();
         self.stats.exit_bytes_backward += sent.bytes();
         self.send_packets(sent);
@@ -127,18 +130,18 @@ impl Engine {
         if let Err(reason) = sent.result {
             self.counters.count(reason);
         }
-        let Sent { link, mut data, stride, .. } = sent;
+        let Sent { link, mut data, stride, priority, .. } = sent;
         if data.is_empty() {
             return;
         }
         match self.links.get(&link) {
             None => (0..data.len() / stride).for_each(|_| self.counters.count(Reason::LinkGone)),
-            Some(l) if l.carries(stride) => self.outputs.push_back(Output::Packets { link, data, stride }),
+            Some(l) if l.carries(stride) => self.outputs.push_back(Output::Packets { link, data, stride, priority }),
             Some(_) => {
                 while data.len() >= stride {
                     let mut packet = data.split_to(stride);
                     packet.advance(FREE);
-                    self.send_packet(link, packet);
+                    self.send_packet(link, packet, priority);
                 }
             }
         }

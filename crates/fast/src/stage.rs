@@ -31,6 +31,8 @@ struct Job {
     link: LinkId,
     cid: u32,
     counter: u64,
+    /// Credits per byte, once it is known whose it is.
+    priority: u32,
     /// The next of its group.
     next: u32,
 }
@@ -66,8 +68,9 @@ pub enum Local {
 
 /// What goes out.
 pub enum BatchOut<'a> {
-    /// Datagrams of `segment` bytes each, behind one another in the slices; the last may be shorter.
-    Fast { link: LinkId, segment: usize, packets: usize, slices: &'a [IoSlice<'a>] },
+    /// Datagrams of `segment` bytes each, behind one another in the slices, and what each pays, which matters only where they
+    /// have to wait.
+    Fast { link: LinkId, segment: usize, priorities: &'a [u32], slices: &'a [IoSlice<'a>] },
     /// A link that is not fast, or not for packets of this size: a plain packet, header and body.
     Plain { link: LinkId, packet: &'a [u8] },
 }
@@ -118,6 +121,7 @@ impl Stage {
                         link,
                         cid,
                         counter,
+                        priority: 0,
                         next: NONE,
                     }),
                     Err(reason) => counters.count(reason),
@@ -168,7 +172,7 @@ impl Stage {
                 continue;
             }
             let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
-            let (next, counter) = match peeled {
+            let (next, counter, priority) = match peeled {
                 Ok(Peeled::Client { circuit }) => {
                     local(job.link, Local::Client { circuit, counter: job.counter }, place);
                     continue;
@@ -181,22 +185,23 @@ impl Stage {
                     local(job.link, Local::Exit { circuit }, place);
                     continue;
                 }
-                Ok(Peeled::Forward { next, counter }) => {
+                Ok(Peeled::Forward { next, counter, priority }) => {
                     relayed.packets_forward += 1;
                     relayed.bytes_forward += u64::from(job.bytes);
-                    (next, counter)
+                    (next, counter, priority)
                 }
-                Ok(Peeled::Backward { next, counter }) => {
+                Ok(Peeled::Backward { next, counter, priority }) => {
                     relayed.packets_backward += 1;
                     relayed.bytes_backward += u64::from(job.bytes);
-                    (next, counter)
+                    (next, counter, priority)
                 }
                 Err(reason) => {
                     counters.count(reason);
                     continue;
                 }
             };
-            (self.jobs[i].cid, self.jobs[i].counter) = (next.cid, counter);
+            let job = &mut self.jobs[i];
+            (job.cid, job.counter, job.priority) = (next.cid, counter, priority);
             self.group(next.link, i as u32);
         }
         relayed
@@ -266,11 +271,12 @@ impl Stage {
     ) -> u32 {
         let segment = self.jobs[first as usize].bytes;
         let most = SEGMENTS_MAX.min(BYTES_MAX / segment as usize).max(1);
-        let mut chosen = [0; SEGMENTS_MAX];
+        let (mut chosen, mut priorities) = ([0; SEGMENTS_MAX], [0; SEGMENTS_MAX]);
         let (mut count, mut at) = (0, first);
         while at != NONE && count < most && self.jobs[at as usize].bytes == segment {
-            chosen[count] = at;
-            (count, at) = (count + 1, self.jobs[at as usize].next);
+            let job = &self.jobs[at as usize];
+            (chosen[count], priorities[count]) = (at, job.priority);
+            (count, at) = (count + 1, job.next);
         }
         let mut sealed = [[0; FAST_HEADER]; FAST_BATCH];
         for chunk in chosen[..count].chunks(FAST_BATCH) {
@@ -302,7 +308,8 @@ impl Stage {
                 (used, begin) = (used + 1, i);
             }
         }
-        out(BatchOut::Fast { link, segment: segment as usize, packets: count, slices: &slices[..used] });
+        let (priorities, slices) = (&priorities[..count], &slices[..used]);
+        out(BatchOut::Fast { link, segment: segment as usize, priorities, slices });
         at
     }
 }

@@ -52,10 +52,10 @@ pub enum Duty {
 /// What became of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It is ready to go out on this link.
-    Forward(LinkId),
+    /// It is ready to go out on this link; what it pays, as in [`Peeled`].
+    Forward { link: LinkId, priority: u32 },
     /// Likewise, towards the client.
-    Backward(LinkId),
+    Backward { link: LinkId, priority: u32 },
     /// Its payload, for this exit, begins at `HEADER + TAGS`.
     Exit { circuit: u32 },
     /// All its layers are still on.
@@ -67,10 +67,10 @@ pub enum Arrival {
 /// What became of a body that stands by itself, its header read already.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Peeled {
-    /// It goes on to there, with this counter.
-    Forward { next: Next, counter: u64 },
+    /// It goes on to there, with this counter, for its circuit's credits per byte.
+    Forward { next: Next, counter: u64, priority: u32 },
     /// Likewise, towards the client.
-    Backward { next: Next, counter: u64 },
+    Backward { next: Next, counter: u64, priority: u32 },
     /// Its payload, for this exit, begins at `TAGS`.
     Exit { circuit: u32 },
     /// All its layers are still on.
@@ -82,6 +82,8 @@ pub struct Slot {
     pub(crate) link: LinkId,
     pub(crate) circuit: u32,
     pub(crate) body_bytes: u32,
+    /// Credits per byte that the circuit's packets pay.
+    pub(crate) priority: u32,
     generation: u8,
     used: bool,
     pub(crate) duty: Duty,
@@ -93,6 +95,8 @@ pub struct Slot {
 pub enum Command {
     /// Packets of this id are worked so from now on.
     Put { cid: u32, slot: Box<Slot> },
+    /// Packets of this id pay so many credits per byte from now on.
+    Price { cid: u32, priority: u32 },
     /// The id is taken back; its key and window go with it.
     Drop { cid: u32 },
 }
@@ -138,6 +142,7 @@ impl Slots {
     pub fn apply(&mut self, command: Command) {
         match command {
             Command::Put { cid, slot } => self.put(cid, *slot),
+            Command::Price { cid, priority } => self.price(cid, priority),
             Command::Drop { cid } => self.take(cid),
         }
     }
@@ -161,6 +166,13 @@ impl Slots {
         let place = self.place(cid);
         if let Some(slot) = self.slots.get_mut(place) {
             slot.duty = duty;
+        }
+    }
+
+    pub(crate) fn price(&mut self, cid: u32, priority: u32) {
+        let place = self.place(cid);
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.priority = priority;
         }
     }
 
@@ -214,13 +226,13 @@ impl Slots {
             return Ok(Arrival::Half);
         }
         Ok(match slot.peel(counter, &mut packet[HEADER..])? {
-            Peeled::Forward { next, counter } => {
+            Peeled::Forward { next, counter, priority } => {
                 rewrite(packet, next.cid, counter);
-                Arrival::Forward(next.link)
+                Arrival::Forward { link: next.link, priority }
             }
-            Peeled::Backward { next, counter } => {
+            Peeled::Backward { next, counter, priority } => {
                 rewrite(packet, next.cid, counter);
-                Arrival::Backward(next.link)
+                Arrival::Backward { link: next.link, priority }
             }
             Peeled::Exit { circuit } => Arrival::Exit { circuit },
             Peeled::Client { circuit } => Arrival::Client { circuit, counter },
@@ -230,7 +242,7 @@ impl Slots {
 
 impl Slot {
     pub(crate) fn new(link: LinkId, circuit: u32, body_bytes: u32, duty: Duty) -> Self {
-        Self { link, circuit, body_bytes, generation: 0, used: true, duty, joiner: None }
+        Self { link, circuit, body_bytes, priority: 0, generation: 0, used: true, duty, joiner: None }
     }
 
     fn empty() -> Self {
@@ -245,11 +257,11 @@ impl Slot {
         match &mut self.duty {
             Duty::Forward(hop, next) => {
                 let counter = hop.open(counter, body)?;
-                Ok(Peeled::Forward { next: *next, counter })
+                Ok(Peeled::Forward { next: *next, counter, priority: self.priority })
             }
             Duty::Backward(hop, next) => {
                 let counter = hop.seal(counter, body)?;
-                Ok(Peeled::Backward { next: *next, counter })
+                Ok(Peeled::Backward { next: *next, counter, priority: self.priority })
             }
             Duty::Exit(hop) => {
                 hop.open(counter, body)?;

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::SizeClass;
 
+use crate::egress::CONTROL;
 use crate::slots::{
     Arrival, Command, Duty, GENERATION_SHIFT, INDICES, LinkId, Peeled, SHARD_SHIFT, SHARDS_MAX, Slot, Slots, shard_of,
 };
@@ -15,6 +16,7 @@ struct Given {
     link: LinkId,
     circuit: u32,
     body_bytes: u32,
+    priority: u32,
     generation: u8,
     used: bool,
 }
@@ -102,7 +104,7 @@ impl CircuitTable {
         }
         let shard = self.homes.get(&link).copied().unwrap_or(0);
         let Ids { given, free } = &mut self.shards[shard];
-        let id = |generation| Given { link, circuit, body_bytes, generation, used: true };
+        let id = |generation| Given { link, circuit, body_bytes, priority: 0, generation, used: true };
         let index = match free.pop() {
             Some(index) => {
                 let old = &mut given[index as usize];
@@ -140,10 +142,29 @@ impl CircuitTable {
 
     /// Says what is to be done with packets of an id that was given out.
     pub fn set(&mut self, cid: u32, duty: Duty) {
-        let Some(&Given { link, circuit, body_bytes, .. }) = self.given(cid) else { return };
+        let Some(&Given { link, circuit, body_bytes, priority, .. }) = self.given(cid) else { return };
         match shard_of(cid) {
             0 => self.local.set(cid, duty),
-            _ => self.put(cid, Slot::new(link, circuit, body_bytes, duty)),
+            _ => {
+                let mut slot = Slot::new(link, circuit, body_bytes, duty);
+                slot.priority = priority;
+                self.put(cid, slot);
+            }
+        }
+    }
+
+    /// Packets of an id that was given out pay so many credits per byte from now on: where they have to wait for their next
+    /// link, who pays more goes first. 0 before anything is said; of data, none pays as much as [`CONTROL`].
+    pub fn set_priority(&mut self, cid: u32, priority: u32) {
+        let priority = priority.min(CONTROL - 1);
+        if self.given(cid).is_none() {
+            return;
+        }
+        let shard = shard_of(cid);
+        self.shards[shard].given[cid as usize & (INDICES - 1)].priority = priority;
+        match shard {
+            0 => self.local.price(cid, priority),
+            shard => self.outbox.push((shard, Command::Price { cid, priority })),
         }
     }
 

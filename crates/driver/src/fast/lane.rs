@@ -13,7 +13,7 @@ use wayfare_relay::Slots;
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::is_fast;
 
-use super::send::{Batch, Egress, Route, segments_max, socket};
+use super::send::{Batch, Egress, Priorities, Route, segments_max, socket};
 use crate::links::LinkId;
 use crate::udp::{Filled, Udp};
 
@@ -195,28 +195,32 @@ impl Lane {
             |id| sides.get(&id).map(|side| &side.view),
             |out| match out {
                 BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
-                BatchOut::Fast { link, segment, packets, slices } => {
+                BatchOut::Fast { link, segment, priorities, slices } => {
                     let Some(side) = sides.get(&link) else { return };
-                    egress.send(now, sockets, side.route, Batch { link, segment, packets, slices }, counters);
+                    let (packets, priorities) = (priorities.len(), Priorities::Each(priorities));
+                    let batch = Batch { link, segment, packets, priorities, slices };
+                    egress.send(now, sockets, side.route, batch, counters);
                 }
             },
         );
     }
 
-    /// Sends packets with room for a fast header, `stride` bytes apart, on a link that takes them fast; `false` when it does not.
+    /// Sends packets of one circuit with room for a fast header, `stride` bytes apart, on a link that takes them fast; `false`
+    /// when it does not.
     pub fn send_run(
         &mut self,
         now: Instant,
         sockets: &[Udp],
         id: LinkId,
-        (data, stride): (&mut BytesMut, usize),
+        (data, stride, priority): (&mut BytesMut, usize, u32),
         counters: &mut Counters,
     ) -> bool {
         let Some(side) = self.sides.get(&id).filter(|side| stride <= side.view.max_packet()) else { return false };
         wayfare_fast::seal_run(side.view.sealer(), data, stride);
         for batch in data.chunks(segments_max(stride) * stride) {
             let packets = batch.len().div_ceil(stride);
-            let batch = Batch { link: id, segment: stride, packets, slices: &[IoSlice::new(batch)] };
+            let (priorities, slices) = (Priorities::All(priority), &[IoSlice::new(batch)]);
+            let batch = Batch { link: id, segment: stride, packets, priorities, slices };
             self.egress.send(now, sockets, side.route, batch, counters);
         }
         true

@@ -5,6 +5,8 @@
 
 mod lane;
 mod send;
+#[cfg(test)]
+mod send_tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -275,9 +277,15 @@ impl World {
     }
 
     /// Sends packets that the engine made, `stride` bytes apart, on a link whose fast side takes them; `false` when it does not.
-    pub fn fast_send(&mut self, now: Instant, id: LinkId, data: &mut BytesMut, stride: usize) -> bool {
+    pub fn fast_send(
+        &mut self,
+        now: Instant,
+        id: LinkId,
+        data: &mut BytesMut,
+        (stride, priority): (usize, u32),
+    ) -> bool {
         let Self { fast, sockets, engine, .. } = self;
-        let sent = fast.lane.send_run(now, sockets, id, (data, stride), engine.counters());
+        let sent = fast.lane.send_run(now, sockets, id, (data, stride, priority), engine.counters());
         self.fast_account(now);
         sent
     }
@@ -292,13 +300,13 @@ impl World {
     }
 
     /// Sends a whole packet that came by some other way than a fast link, or half of one.
-    pub fn send_packet(&mut self, now: Instant, id: LinkId, packet: Bytes) {
+    pub fn send_packet(&mut self, now: Instant, id: LinkId, packet: Bytes, priority: u32) {
         let stride = FAST_HEADER - HEADER + packet.len();
         if stride > self.fast.lane.max_packet(id) || packet.first() != Some(&(Part::Whole as u8)) {
             return self.send_datagram(id, packet);
         }
         let mut roomy = roomy(&packet);
-        self.fast_send(now, id, &mut roomy, stride);
+        self.fast_send(now, id, &mut roomy, (stride, priority));
     }
 
     /// Sends the probes that are due.

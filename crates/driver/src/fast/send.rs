@@ -2,6 +2,7 @@
 //!
 //! Invariant: all queues together hold no more than their share of [`QUEUED_BYTES_MAX`]; a packet is sent, or waits, or is counted.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +23,6 @@ const UDP_BYTES_MAX: usize = 65_507;
 pub(crate) const QUEUED_BYTES_MAX: usize = 16 << 20;
 /// What a link with a rate may send at once after a pause.
 const BURST: Duration = Duration::from_millis(5);
-/// Every packet is worth the same until circuits pay for their place.
-const PRIORITY: u32 = 0;
 
 /// How many packets of this size one send holds.
 pub(super) fn segments_max(packet_bytes: usize) -> usize {
@@ -37,12 +36,38 @@ pub(crate) struct Route {
     pub from: Option<IpAddr>,
 }
 
+/// What packets of a batch pay, in credits per byte.
+#[derive(Clone, Copy)]
+pub(crate) enum Priorities<'a> {
+    All(u32),
+    Each(&'a [u32]),
+}
+
+impl Priorities<'_> {
+    fn of(self, packet: usize) -> u32 {
+        match self {
+            Self::All(priority) => priority,
+            Self::Each(priorities) => priorities.get(packet).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Which of so many packets go when no more than `may` can: those that pay most, and the first of those that pay the same.
+    fn first(self, packets: usize, may: usize) -> Vec<bool> {
+        let mut order: Vec<usize> = (0..packets).collect();
+        order.sort_by_key(|&packet| Reverse(self.of(packet)));
+        let mut goes = vec![false; packets];
+        order.into_iter().take(may).for_each(|packet| goes[packet] = true);
+        goes
+    }
+}
+
 /// Packets of one size, behind one another in slices; the last may be shorter.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
     pub link: LinkId,
     pub segment: usize,
     pub packets: usize,
+    pub priorities: Priorities<'a>,
     pub slices: &'a [IoSlice<'a>],
 }
 
@@ -98,7 +123,7 @@ impl Egress {
 
     /// Sends a batch, or as much of it as may go now; the rest waits.
     pub fn send(&mut self, now: Instant, sockets: &[Udp], route: Route, batch: Batch<'_>, counters: &mut Counters) {
-        let Batch { link, segment, packets, slices } = batch;
+        let Batch { link, segment, packets, priorities, slices } = batch;
         let now_us = self.micros(now);
         // Only links that have had to wait, or have a rate, have a queue at all.
         if self.rate.is_some() {
@@ -109,22 +134,31 @@ impl Egress {
             Some(queue) => queue.admit(now_us, segment, packets),
             None => packets,
         };
+        let each = || slices.iter().flat_map(|s| s.chunks(segment.max(1))).enumerate();
+        let goes = if may == packets { Vec::new() } else { priorities.first(packets, may) };
+        let goes = |packet: usize| goes.get(packet).copied().unwrap_or(true);
         let gone = if may == packets {
             transmit(sockets, route, batch)
         } else if may > 0 {
-            let head: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(may * segment).collect();
-            transmit(sockets, route, Batch { packets: may, slices: &[IoSlice::new(&head)], ..batch })
+            let first: Vec<u8> = each().filter(|(at, _)| goes(*at)).flat_map(|(_, packet)| packet).copied().collect();
+            transmit(sockets, route, Batch { packets: may, slices: &[IoSlice::new(&first)], ..batch })
         } else {
             0
         };
-        let bytes: usize = slices.iter().map(|s| s.len()).sum();
         if gone > 0 {
+            let bytes: usize = slices.iter().map(|s| s.len()).sum();
             self.sent.push((link, gone as u64, bytes.min(gone * segment) as u64));
         }
         if gone == packets {
             return;
         }
-        self.wait(now_us, link, slices.iter().flat_map(|s| s.chunks(segment.max(1))).skip(gone), PRIORITY, counters);
+        let mut left = gone;
+        let waits = each().filter(|(at, _)| {
+            let went = left > 0 && goes(*at);
+            left -= usize::from(went);
+            !went
+        });
+        self.wait(now_us, link, waits.map(|(at, packet)| (packet, priorities.of(at))), counters);
     }
 
     /// Sends a control message past what waits, and past the rate; where the kernel has no room it waits before all data.
@@ -137,9 +171,10 @@ impl Egress {
         packet: &[u8],
         counters: &mut Counters,
     ) {
-        let batch = Batch { link, segment: packet.len(), packets: 1, slices: &[IoSlice::new(packet)] };
+        let (priorities, slices) = (Priorities::All(CONTROL), &[IoSlice::new(packet)]);
+        let batch = Batch { link, segment: packet.len(), packets: 1, priorities, slices };
         if transmit(sockets, route, batch) == 0 {
-            self.wait(self.micros(now), link, std::iter::once(packet), CONTROL, counters);
+            self.wait(self.micros(now), link, std::iter::once((packet, CONTROL)), counters);
         }
     }
 
@@ -147,14 +182,13 @@ impl Egress {
         &mut self,
         now_us: u64,
         link: LinkId,
-        packets: impl Iterator<Item = &'a [u8]>,
-        priority: u32,
+        packets: impl Iterator<Item = (&'a [u8], u32)>,
         counters: &mut Counters,
     ) {
         let limits = self.limits();
         let queue = self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
         let idle = queue.is_empty();
-        for packet in packets {
+        for (packet, priority) in packets {
             if let Err(reason) = queue.push(now_us, packet, priority, &mut self.storage, counters) {
                 counters.count(reason);
             }
@@ -195,7 +229,9 @@ impl Egress {
                     None => (0..left).for_each(|_| counters.count(Reason::LinkGone)),
                     Some(route) => {
                         let slices = &[IoSlice::new(&bytes[*gone * *stride..])];
-                        let batch = Batch { link: *link, segment: *stride, packets: left, slices };
+                        // Out of its queue it waits for the kernel alone.
+                        let priorities = Priorities::All(0);
+                        let batch = Batch { link: *link, segment: *stride, packets: left, priorities, slices };
                         let went = transmit(sockets, route, batch);
                         *gone += went;
                         if went > 0 {
@@ -244,6 +280,12 @@ impl Egress {
             queue.clear(Reason::LinkGone, &mut self.storage, counters);
             self.turns.retain(|waiting| *waiting != link);
         }
+    }
+
+    /// Memory that packets take which wait, and buffers that are kept for those to come.
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.storage.held_bytes()
     }
 
     /// When a rate lets more go.

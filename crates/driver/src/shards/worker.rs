@@ -188,7 +188,7 @@ impl Worker {
     /// A packet of one of this shard's circuits that arrived elsewhere.
     fn packet(&mut self, now: Instant, link: LinkId, mut packet: BytesMut) {
         let (bytes, relayed) = (packet.len() as u64, &mut self.relayed);
-        let next = match self.slots.work(link, &mut packet, &mut self.counters) {
+        let (next, priority) = match self.slots.work(link, &mut packet, &mut self.counters) {
             Ok(Arrival::Client { circuit, counter }) => {
                 return self.owned.push((Kind::Client { circuit, counter }, body(packet).freeze()));
             }
@@ -198,20 +198,20 @@ impl Worker {
             Ok(Arrival::Exit { circuit }) => {
                 return self.owned.push((Kind::Exit { circuit }, body(packet).freeze()));
             }
-            Ok(Arrival::Forward(next)) => {
+            Ok(Arrival::Forward { link, priority }) => {
                 relayed.packets_forward += 1;
                 relayed.bytes_forward += bytes;
-                next
+                (link, priority)
             }
-            Ok(Arrival::Backward(next)) => {
+            Ok(Arrival::Backward { link, priority }) => {
                 relayed.packets_backward += 1;
                 relayed.bytes_backward += bytes;
-                next
+                (link, priority)
             }
         };
         let mut data = roomy(&packet);
         let stride = data.len();
-        if !self.lane.send_run(now, &self.sockets, next, (&mut data, stride), &mut self.counters) {
+        if !self.lane.send_run(now, &self.sockets, next, (&mut data, stride, priority), &mut self.counters) {
             self.owned.push((Kind::Plain { link: next }, packet.freeze()));
         }
     }

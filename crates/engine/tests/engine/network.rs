@@ -189,8 +189,8 @@ impl Network {
         }
         while let Some(output) = self.nodes[node].poll_output(self.now) {
             match output {
-                Output::Packet { link, data } => self.send(node, link as usize, Cargo::Packet(data.to_vec())),
-                Output::Packets { link, data, stride } => {
+                Output::Packet { link, data, .. } => self.send(node, link as usize, Cargo::Packet(data.to_vec())),
+                Output::Packets { link, data, stride, .. } => {
                     for packet in plain_packets(data, stride) {
                         self.send(node, link as usize, Cargo::Packet(packet.to_vec()));
                     }

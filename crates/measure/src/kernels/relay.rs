@@ -130,7 +130,7 @@ pub fn measure(
             &mut packets,
             |packets| relay.make(packets),
             |packet| match table.work(IN, packet, &mut counters) {
-                Ok(Arrival::Forward(OUT) | Arrival::Backward(OUT)) => {}
+                Ok(Arrival::Forward { link: OUT, .. } | Arrival::Backward { link: OUT, .. }) => {}
                 other => refused = Some(other),
             },
         );
