@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wayfare_onion::{ClientPath, ClientSetup, HopSpec, OnionSecret, Role, Suite, open_setup};
 use wayfare_testkit::Seeded;
 use wayfare_types::NodeId;
-use wayfare_wire::Control;
 use wayfare_wire::fast::FAST_HEADER;
+use wayfare_wire::{Control, SizeClass};
 
 use super::generator::Neighbours;
 use super::plan::{Case, Drawn, Plan, Way};
@@ -31,6 +31,7 @@ enum State {
 
 struct Circuit {
     state: Option<State>,
+    exit: usize,
     forward_cid: u32,
     backward_cid: u32,
     backward_counter: u64,
@@ -38,8 +39,14 @@ struct Circuit {
 
 /// See the module's first paragraph.
 pub struct RelayNeighbours {
-    sessions: Sessions,
+    pub sessions: Sessions,
+    hops: Vec<HopSpec>,
+    exit_key: OnionSecret,
     circuits: Vec<Circuit>,
+    /// Per exit, the circuits whose set-ups it has not had yet, and how many are not up.
+    waiting: Vec<VecDeque<usize>>,
+    under_way: Vec<usize>,
+    standing: usize,
     random: Seeded,
 }
 
@@ -68,9 +75,22 @@ impl RelayNeighbours {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Self, Fault> {
         let sessions = Sessions::dial(plan.neighbours(), through.address, through.id, case.packet_bytes())?;
-        let mut this = Self { sessions, circuits: Vec::with_capacity(case.circuits), random: Seeded::new(5) };
+        let exit_key = OnionSecret::from_seed(EXIT_SEED);
+        let relay = HopSpec { node: through.id, onion_key: OnionSecret::from_seed(through.onion_seed).public() };
+        let exits = sessions.neighbours.iter().map(|n| HopSpec { node: n.id, onion_key: exit_key.public() });
+        let hops = std::iter::once(relay).chain(exits).collect();
+        let mut this = Self {
+            sessions,
+            hops,
+            exit_key,
+            circuits: Vec::with_capacity(case.circuits),
+            waiting: vec![VecDeque::new(); plan.neighbours()],
+            under_way: vec![0; plan.neighbours()],
+            standing: 0,
+            random: Seeded::new(5),
+        };
         this.until(wires, "all links up and fast", |t| t.sessions.ready())?;
-        this.set_up(through, case, plan, suite, wires, progress)?;
+        this.set_up(case, plan, suite, wires, progress)?;
         Ok(this)
     }
 
@@ -90,71 +110,95 @@ impl RelayNeighbours {
 
     fn set_up(
         &mut self,
-        through: &Through,
         case: &Case,
         plan: &Plan,
         suite: Suite,
         wires: &mut Wires,
         progress: &mut dyn FnMut(usize),
     ) -> Result<(), Fault> {
-        let exit_key = OnionSecret::from_seed(EXIT_SEED);
-        let relay = HopSpec { node: through.id, onion_key: OnionSecret::from_seed(through.onion_seed).public() };
         let per_exit = if plan.neighbours() == 2 { SETUPS_OF_A_PAIR } else { 1 };
-        let mut waiting: Vec<VecDeque<usize>> = vec![VecDeque::new(); plan.neighbours()];
-        let mut under_way = vec![0; plan.neighbours()];
-        let (mut standing, mut heard_at) = (0, Instant::now());
-        while standing < case.circuits {
+        let mut heard_at = Instant::now();
+        while self.standing < case.circuits {
             let next = self.circuits.len();
-            if next < case.circuits && under_way[plan.ends(next)[1]] < per_exit {
-                let [client, exit] = plan.ends(next);
-                let exit_hop = HopSpec { node: self.sessions.neighbours[exit].id, onion_key: exit_key.public() };
-                let hops = [relay.clone(), exit_hop];
-                let (setup, message) =
-                    ClientSetup::build(&hops, suite, case.class, minute(), &mut self.random).map_err(text)?;
-                let state = Some(State::Asked(setup));
-                self.circuits.push(Circuit { state, forward_cid: 0, backward_cid: 0, backward_counter: 0 });
-                self.sessions.say(client, &Control::Setup { back_cid: next as u32 + 1, message });
-                waiting[exit].push_back(next);
-                under_way[exit] += 1;
+            if next < case.circuits && self.under_way[plan.ends(next)[1]] < per_exit {
+                self.ask(plan.ends(next), case.class, suite)?;
             }
-            let mut frames = Vec::new();
             wires.receive(|at, bytes, stride| {
                 self.sessions.take(at, bytes, stride);
             });
-            self.sessions.keep_up(wires, |at, frame| frames.push((at, frame)))?;
-            for (at, frame) in frames {
+            let before = self.standing;
+            if self.hear(wires)? {
                 heard_at = Instant::now();
-                match frame {
-                    Control::Setup { back_cid, message } => {
-                        let circuit = waiting[at].pop_front().ok_or("the relay passed on a set-up that was none")?;
-                        let opened = open_setup(&[&exit_key], &message, minute(), 0, &mut self.random)
-                            .map_err(|r| format!("{r:?}"))?;
-                        if !matches!(opened.role, Role::Exit) {
-                            return Err("the relay passed on a set-up for another role".into());
-                        }
-                        self.circuits[circuit].backward_cid = back_cid;
-                        let forward_cid = circuit as u32 + 1;
-                        let message = opened.reply.origin();
-                        self.sessions.say(at, &Control::Reply { back_cid, forward_cid, message });
-                    }
-                    Control::Reply { back_cid, forward_cid, mut message } => {
-                        let index = (back_cid as usize).wrapping_sub(1);
-                        let circuit = self.circuits.get_mut(index).ok_or("a reply to no set-up")?;
-                        let Some(State::Asked(setup)) = circuit.state.take() else {
-                            return Err("a second reply to a set-up".into());
-                        };
-                        let path = setup.complete(&mut message).map_err(|r| format!("{r:?}"))?;
-                        (circuit.state, circuit.forward_cid) = (Some(State::Up(Box::new(path))), forward_cid);
-                        under_way[plan.ends(index)[1]] -= 1;
-                        standing += 1;
-                        progress(standing);
-                    }
-                    other => return Err(format!("the relay refused a circuit: {other:?}")),
-                }
             }
+            (before..self.standing).for_each(|standing| progress(standing + 1));
             if heard_at.elapsed() > WITHIN {
-                return Err(format!("the relay took {standing} circuits and answers no more"));
+                return Err(format!("the relay took {} circuits and answers no more", self.standing));
             }
+        }
+        Ok(())
+    }
+
+    /// Begins another circuit, from one neighbour to another.
+    ///
+    /// # Errors
+    /// What no set-up can be made of.
+    pub fn ask(&mut self, [client, exit]: [usize; 2], class: SizeClass, suite: Suite) -> Result<(), Fault> {
+        let next = self.circuits.len();
+        let hops = [self.hops[0].clone(), self.hops[1 + exit].clone()];
+        let (setup, message) = ClientSetup::build(&hops, suite, class, minute(), &mut self.random).map_err(text)?;
+        let state = Some(State::Asked(setup));
+        self.circuits.push(Circuit { state, exit, forward_cid: 0, backward_cid: 0, backward_counter: 0 });
+        self.sessions.say(client, &Control::Setup { back_cid: next as u32 + 1, message });
+        self.waiting[exit].push_back(next);
+        self.under_way[exit] += 1;
+        Ok(())
+    }
+
+    /// Circuits that are up.
+    pub fn standing(&self) -> usize {
+        self.standing
+    }
+
+    /// Does what the relay has said on control streams; whether it has said anything.
+    ///
+    /// # Errors
+    /// What a relay does not say.
+    pub fn hear(&mut self, wires: &Wires) -> Result<bool, Fault> {
+        let mut frames = Vec::new();
+        self.sessions.keep_up(wires, |at, frame| frames.push((at, frame)))?;
+        let any = !frames.is_empty();
+        for (at, frame) in frames {
+            self.frame(at, frame)?;
+        }
+        Ok(any)
+    }
+
+    fn frame(&mut self, at: usize, frame: Control) -> Result<(), Fault> {
+        match frame {
+            Control::Setup { back_cid, message } => {
+                let circuit = self.waiting[at].pop_front().ok_or("the relay passed on a set-up that was none")?;
+                let opened = open_setup(&[&self.exit_key], &message, minute(), 0, &mut self.random)
+                    .map_err(|r| format!("{r:?}"))?;
+                if !matches!(opened.role, Role::Exit) {
+                    return Err("the relay passed on a set-up for another role".into());
+                }
+                self.circuits[circuit].backward_cid = back_cid;
+                let forward_cid = circuit as u32 + 1;
+                let message = opened.reply.origin();
+                self.sessions.say(at, &Control::Reply { back_cid, forward_cid, message });
+            }
+            Control::Reply { back_cid, forward_cid, mut message } => {
+                let index = (back_cid as usize).wrapping_sub(1);
+                let circuit = self.circuits.get_mut(index).ok_or("a reply to no set-up")?;
+                let Some(State::Asked(setup)) = circuit.state.take() else {
+                    return Err("a second reply to a set-up".into());
+                };
+                let path = setup.complete(&mut message).map_err(|r| format!("{r:?}"))?;
+                (circuit.state, circuit.forward_cid) = (Some(State::Up(Box::new(path))), forward_cid);
+                self.under_way[circuit.exit] -= 1;
+                self.standing += 1;
+            }
+            other => return Err(format!("the relay refused a circuit: {other:?}")),
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod node;
 mod pin;
 mod plan;
 mod sessions;
+mod shaped;
 mod wires;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use self::generator::{Generator, Neighbours};
 use self::node::{ONION_SEED, Relay};
 use self::plan::Plan;
 pub use self::plan::{CIRCUITS_MAX, Case, NEIGHBOURS_MAX};
+pub use self::shaped::{Account, Shaped, Window};
 use self::wires::{Wire, Wires};
 use crate::Fault;
 
@@ -100,7 +102,7 @@ impl Contest {
 
         let plan = Plan::new(&case)?;
         let mut wires = bind(&plan)?;
-        let relay = Relay::start(case.shards)?;
+        let relay = Relay::start(case.shards, 0)?;
         let through = Through { address: relay.address(), id: relay.id(), onion_seed: ONION_SEED };
         let neighbours =
             pin::off_middle(|| RelayNeighbours::start(&through, &case, &plan, suite, &mut wires, progress))?;

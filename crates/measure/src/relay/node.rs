@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wayfare_driver::{Node, Options, ask_blocking};
+use wayfare_driver::{Node, Options, Stats, ask_blocking};
 use wayfare_types::NodeId;
 
 use super::plan::CIRCUITS_MAX;
@@ -20,10 +20,12 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub fn start(shards: usize) -> Result<Self, Fault> {
+    /// `link_bytes_per_s`: what each of its links may send; 0 is as much as the kernel takes.
+    pub fn start(shards: usize, link_bytes_per_s: u64) -> Result<Self, Fault> {
         let options = format!(
             r#"{{ "listen": ["127.0.0.1:0"], "roles": {{ "client": false, "relay": true, "exit": false }}, "freshKeys": true,
-                "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS}, "shards": {shards} }} }}"#
+                "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS}, "shards": {shards},
+                    "linkBytesPerSecond": {link_bytes_per_s} }} }}"#
         );
         let options = Options::from_json(&options, &SEED).map_err(text)?;
         let mut node = None;
@@ -49,6 +51,11 @@ impl Relay {
     pub fn passed_by_shard(&self) -> Result<Vec<u64>, Fault> {
         let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
         Ok(stats.shards.iter().map(|shard| shard.relayed).collect())
+    }
+
+    /// What it has passed on, dropped and sent so far.
+    pub fn stats(&self) -> Result<Stats, Fault> {
+        ask_blocking(|a| self.node.stats(a)).map_err(text)
     }
 
     /// What it dropped, by reason.

@@ -45,6 +45,8 @@ pub struct Sessions {
     answers: Vec<(usize, Vec<u8>)>,
     random: Seeded,
     buffer: Vec<u8>,
+    /// The counters of packets that came, where somebody wants to know.
+    pub arrived: Option<Vec<u64>>,
 }
 
 pub fn text(e: impl std::fmt::Display) -> Fault {
@@ -94,6 +96,7 @@ impl Sessions {
             answers: Vec::new(),
             random: Seeded::new(8),
             buffer: Vec::new(),
+            arrived: None,
         })
     }
 
@@ -130,7 +133,10 @@ impl Sessions {
                             break;
                         }
                     }
-                    Ok(_) => came += usize::from(packet.len() == self.packet_bytes),
+                    Ok((_, counter)) => {
+                        came += usize::from(packet.len() == self.packet_bytes);
+                        self.arrived.iter_mut().for_each(|arrived| arrived.push(*counter));
+                    }
                     Err(_) => {}
                 }
             }
