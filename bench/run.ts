@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { crossing } from './crossing.js';
 import { fallback } from './fallback.js';
+import { flood } from './flood.js';
 import { machine } from './machine.js';
 import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
@@ -15,7 +16,7 @@ import { type RelayFigures, relay } from './relay.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
 import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, relay, crossing, wasm, ...wholeNodes, processes, fallback];
+const measurements: Measurement[] = [packets, relay, flood, crossing, wasm, ...wholeNodes, processes, fallback];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

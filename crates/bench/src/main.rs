@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "this crate stands on the machine: it reads the clock for the others")]
 
 mod download;
+#[cfg(target_os = "linux")]
+mod flood;
 mod hop;
 mod load;
 mod memory;
@@ -28,6 +30,7 @@ const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
                    CPU time per packet of a relay on fast links, beside its floor
   shards CIRCUITS NEIGHBOURS PAYLOAD_BYTES
                    the same with two shards, beside one
+  flood            goodput of a relay at half load while as many hostile packets come, beside that without
   hop              CPU time per packet of a relay over QUIC's datagrams against that of a bare quinn datagram hop
   memory           bytes that an idle circuit holds at a relay
   impaired         goodput over three hops with delay and loss on one link, beside plain quinn over the same
@@ -58,6 +61,10 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     #[cfg(target_os = "linux")]
     if let ["shards", words @ ..] = words {
         return relay::shards(relay::case(words).ok_or_else(usage)?).map(|f| f.to_string());
+    }
+    #[cfg(target_os = "linux")]
+    if let ["flood"] = words {
+        return flood::run().map(|f| f.to_string());
     }
     #[cfg(target_os = "linux")]
     if let ["relay", words @ ..] = words {

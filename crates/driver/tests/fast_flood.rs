@@ -1,5 +1,6 @@
-//! Fast packets with somebody on the path who sends one of his own with each: noise, changed packets and packets of before
-//! (threat 5). What is honest arrives, streams do not notice, and he is counted.
+//! Fast packets with somebody on the path who sends one of his own with each: noise, changed packets and packets of before, and
+//! each packet itself, ahead of the neighbour, from addresses that are nobody's (threat 5). What is honest arrives, streams do
+//! not notice, and he is counted.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -39,9 +40,16 @@ fn hostile(packet: &[u8], old: &[Vec<u8>], rng: &mut Seeded) -> (Vec<u8>, bool) 
     }
 }
 
+/// How many addresses he has that are nobody's.
+const STRANGERS: usize = 16;
+
 /// Passes on one direction, with as many packets of his own.
 async fn meddle(from: Arc<UdpSocket>, to: Arc<UdpSocket>, peer: SocketAddr, sent: Arc<AtomicU64>, seed: u64) {
     let (mut rng, mut old, mut buffer) = (Seeded::new(seed), Vec::<Vec<u8>>::new(), vec![0; 1 << 16]);
+    let mut strangers = Vec::new();
+    for _ in 0..STRANGERS {
+        strangers.push(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    }
     while let Ok((bytes, _)) = from.recv_from(&mut buffer).await {
         let packet = &buffer[..bytes];
         if packet.first().is_none_or(|&first| !is_fast(first)) {
@@ -54,6 +62,8 @@ async fn meddle(from: Arc<UdpSocket>, to: Arc<UdpSocket>, peer: SocketAddr, sent
         }
         let (own, before) = hostile(packet, &old, &mut rng);
         let both = if before { [&own[..], packet] } else { [packet, &own[..]] };
+        // Nothing is wrong with it but where it comes from: were it taken, the neighbour's own would be a replay.
+        let _ = strangers[rng.next_u64() as usize % STRANGERS].send_to(packet, peer).await;
         for packet in both {
             let _ = to.send_to(packet, peer).await;
         }
@@ -131,4 +141,6 @@ async fn streams_pass_one_to_one_with_hostile_packets() {
         let count = counted(reason).await;
         assert!(count as usize > BYTES / 1200 / 8 && count <= hostile, "{reason}: {count} of {hostile}");
     }
+    let strange = counted("fast_unknown").await;
+    assert!(strange as usize > BYTES / 1200, "{strange} of {hostile}");
 }

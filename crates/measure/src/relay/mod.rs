@@ -4,6 +4,7 @@
 //! counts is the CPU time of the middle's threads alone.
 
 mod circuits;
+mod flood;
 mod floor;
 mod generator;
 mod node;
@@ -21,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wayfare_onion::Suite;
 
 use self::circuits::{RelayNeighbours, Through};
+pub use self::flood::{Flood, Hostile, Withstood};
 use self::floor::{FloorHop, FloorNeighbours};
 use self::generator::{Generator, Neighbours};
 use self::node::{ONION_SEED, Relay};

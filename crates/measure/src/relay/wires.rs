@@ -19,7 +19,11 @@ pub struct Wire {
 
 impl Wire {
     pub fn bind() -> io::Result<Self> {
-        let io = UdpSocket::bind("127.0.0.1:0")?;
+        Self::of(UdpSocket::bind("127.0.0.1:0")?)
+    }
+
+    /// The same with a socket that is bound already.
+    pub fn of(io: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&io).into())?;
         // Less than asked for is slower under bursts, not wrong.
         let _ = state.set_recv_buffer_size((&io).into(), KERNEL_BUFFER_BYTES);
