@@ -7,6 +7,7 @@ const BELOW_DRIVER = [
   'wire',
   'onion',
   'relay',
+  'stats',
   'quic',
   'link',
   'webtransport',
