@@ -44,6 +44,48 @@ export class Engine {
   close(): void;
 }
 
+export class Egress {
+  constructor(options_json: string, random_seed: Uint8Array, now_us: number);
+  free(): void;
+  setWeighting(json: string): void;
+  hopAdd(now_us: number, estimate: number): number;
+  hopEstimate(hop: number, estimate: number): void;
+  hopRemove(now_us: number, hop: number): void;
+  hopRelease(hop: number): boolean;
+  hopExclude(hop: number, until_us: number): void;
+  destination(now_us: number, key: string): number;
+  destinationKey(destination: number): string;
+  pairExclude(now_us: number, hop: number, destination: number, until_us: number): void;
+  connections(now_us: number, destination: number, span_us: number): number;
+  connectionsPeak(now_us: number): number;
+  draw(now_us: number, destination: number, avoid: Uint32Array, out: Uint32Array): number;
+  lastHow(): number;
+  retryOf(now_us: number, source: Uint8Array, destination: number, out: Uint32Array): number;
+  flowFind(source: Uint8Array, destination: number): number;
+  flowOpen(
+    now_us: number,
+    source: Uint8Array,
+    destination: number,
+    hop: number,
+    avoid: Uint32Array,
+    out: Float64Array,
+  ): number;
+  flowMove(now_us: number, flow: number, hop: number): boolean;
+  flowClose(now_us: number, flow: number, failed: boolean): void;
+  flowForget(flow: number): void;
+  attemptOpen(now_us: number, destination: number, hop: number): void;
+  attemptClose(now_us: number, destination: number, hop: number, failed: boolean): void;
+  record(now_us: number, records: Float64Array, count: number): number;
+  recordTuples(now_us: number, sources: Uint8Array, records: Float64Array, count: number): number;
+  hops(now_us: number, out: Float64Array): number;
+  pairs(now_us: number, destination: number, out: Float64Array): number;
+  destinations(now_us: number, from: number, out: Float64Array): number;
+  flows(from: number, out: Float64Array): number;
+  groups(now_us: number, tolerance_us: number): string;
+  stats(): string;
+  close(): void;
+}
+
 /** Lives in the module's memory until it is freed. */
 export class VectorSummary {
   private constructor();

@@ -24,6 +24,10 @@ export type ErrorCode =
   | 'peer_unknown'
   | 'peer_unreachable'
   | 'no_path'
+  /** There is no exit to choose from. */
+  | 'window_empty'
+  /** As many flows are live as may be remembered. */
+  | 'egress_full'
   | 'link_failed'
   | 'circuit_failed'
   | 'connection_failed'
@@ -95,6 +99,8 @@ const KINDS: Record<ErrorCode, typeof WayfareError> = {
   peer_unknown: NetworkError,
   peer_unreachable: NetworkError,
   no_path: NetworkError,
+  window_empty: NetworkError,
+  egress_full: NetworkError,
   link_failed: NetworkError,
   circuit_failed: NetworkError,
   connection_failed: NetworkError,

@@ -12,7 +12,7 @@
 export interface EgressOptions {
   /** K, for which data weigh. Default 10 s. Whole `step_us`. */
   window_us?: number;
-  /** L, over which connections to one destination are counted. Default 60 s. Whole `step_us`, at most 64 of them. */
+  /** L, over which connections to one destination are counted. Default 60 s. Whole `step_us`, at most 62 of them. */
   sequence_us?: number;
   /** The small windows that both are made of. Default 1 s. */
   step_us?: number;

@@ -4,6 +4,7 @@
  * Invariant: nothing here needs Node; a browser loads it as well.
  */
 import { errorOf, UsageError, WayfareError } from '../base/errors.js';
+import type { EgressBinding } from '../core/egress.js';
 import type { EngineBinding } from '../core/engine.js';
 
 const CODE = /^([a-z][a-z0-9_]*): ([\s\S]*)$/;
@@ -40,10 +41,10 @@ export function translated<T extends object>(target: T): T {
   });
 }
 
-type Kind = 'number' | 'boolean' | 'string' | 'bytes';
+type Kind = 'number' | 'boolean' | 'string' | 'bytes' | 'ids' | 'numbers';
 
 /** What each call takes. A binding would make something of anything: what, depends on the binding. */
-const TAKES: { [K in keyof EngineBinding]: Kind[] } = {
+const ENGINE_TAKES: { [K in keyof EngineBinding]: Kind[] } = {
   id: [],
   linkStart: ['number', 'number', 'boolean', 'string', 'string', 'bytes', 'number'],
   linkMtu: ['number', 'number'],
@@ -75,36 +76,78 @@ const TAKES: { [K in keyof EngineBinding]: Kind[] } = {
   stats: [],
   close: [],
 };
+const EGRESS_TAKES: { [K in keyof EgressBinding]: Kind[] } = {
+  setWeighting: ['string'],
+  hopAdd: ['number', 'number'],
+  hopEstimate: ['number', 'number'],
+  hopRemove: ['number', 'number'],
+  hopRelease: ['number'],
+  hopExclude: ['number', 'number'],
+  destination: ['number', 'string'],
+  destinationKey: ['number'],
+  pairExclude: ['number', 'number', 'number', 'number'],
+  connections: ['number', 'number', 'number'],
+  connectionsPeak: ['number'],
+  draw: ['number', 'number', 'ids', 'ids'],
+  lastHow: [],
+  retryOf: ['number', 'bytes', 'number', 'ids'],
+  flowFind: ['bytes', 'number'],
+  flowOpen: ['number', 'bytes', 'number', 'number', 'ids', 'numbers'],
+  flowMove: ['number', 'number', 'number'],
+  flowClose: ['number', 'number', 'boolean'],
+  flowForget: ['number'],
+  attemptOpen: ['number', 'number', 'number'],
+  attemptClose: ['number', 'number', 'number', 'boolean'],
+  record: ['number', 'numbers', 'number'],
+  recordTuples: ['number', 'bytes', 'numbers', 'number'],
+  hops: ['number', 'numbers'],
+  pairs: ['number', 'number', 'numbers'],
+  destinations: ['number', 'number', 'numbers'],
+  flows: ['number', 'numbers'],
+  groups: ['number', 'number'],
+  stats: [],
+  close: [],
+};
 
 const WANTED: Record<Kind, string> = {
   number: 'a number',
   boolean: 'a boolean',
   string: 'a string',
   bytes: 'a Uint8Array',
+  ids: 'a Uint32Array',
+  numbers: 'a Float64Array',
 };
+
+const ARRAYS = { bytes: Uint8Array, ids: Uint32Array, numbers: Float64Array } as const;
 
 /** Throws unless each value is of its kind. */
 export function checkArguments(call: string, kinds: readonly Kind[], values: readonly unknown[]): void {
-  for (const [i, kind] of kinds.entries()) {
+  for (let i = 0; i < kinds.length; i++) {
+    const kind = kinds[i] as Kind;
     const value = values[i];
-    const isIt = kind === 'bytes' ? value instanceof Uint8Array : typeof value === kind;
-    const which = `argument ${i + 1} of ${call}`;
-    if (!isIt) throw new UsageError('argument_invalid', `${which} is ${WANTED[kind]}, not ${typeof value}`);
+    const isArray = kind === 'bytes' || kind === 'ids' || kind === 'numbers';
+    if (isArray ? !(value instanceof ARRAYS[kind]) : typeof value !== kind)
+      throw new UsageError('argument_invalid', `argument ${i + 1} of ${call} is ${WANTED[kind]}, not ${typeof value}`);
     // Older engines lack the property; there its length of zero is what such an array says of itself.
-    if (kind === 'bytes' && ((value as Uint8Array).buffer as ArrayBuffer).detached === true)
-      throw new UsageError('argument_invalid', `the bytes of ${which} are gone: its buffer was transferred`);
+    if (isArray && ((value as Uint8Array).buffer as ArrayBuffer).detached === true)
+      throw new UsageError(
+        'argument_invalid',
+        `${kind === 'bytes' ? 'the bytes' : 'the numbers'} of argument ${i + 1} of ${call} are gone: its buffer was transferred`,
+      );
   }
 }
 
-/** An engine whose calls check what they are given, throw our errors, and after `close()` say so; `dispose` frees the binding. */
-export function checkedEngine(binding: EngineBinding, dispose?: () => void): EngineBinding {
+type Calls = Record<string, (...values: unknown[]) => unknown>;
+
+/** A binding whose calls check what they are given, throw our errors, and after `close()` say so. */
+function checked(binding: object, takes: Record<string, Kind[]>, what: string, dispose?: () => void): unknown {
   let closed = false;
-  const calls: Record<string, (...values: unknown[]) => unknown> = {};
-  for (const [name, kinds] of Object.entries(TAKES)) {
-    const call = binding[name as keyof EngineBinding] as (...values: unknown[]) => unknown;
+  const calls: Calls = {};
+  for (const [name, kinds] of Object.entries(takes)) {
+    const call = (binding as Calls)[name] as (...values: unknown[]) => unknown;
     calls[name] = (...values) => {
       if (closed && name !== 'close') {
-        throw errorOf('closed', 'the engine is closed', { hint: 'make another one' });
+        throw errorOf('closed', `${what} is closed`, { hint: 'make another one' });
       }
       checkArguments(name, kinds, values);
       try {
@@ -121,5 +164,19 @@ export function checkedEngine(binding: EngineBinding, dispose?: () => void): Eng
     closed = true;
     dispose?.();
   };
-  return calls as unknown as EngineBinding;
+  return calls;
 }
+
+/** `dispose` frees the binding. */
+export function checkedEngine(binding: EngineBinding, dispose?: () => void): EngineBinding {
+  return checked(binding, ENGINE_TAKES, 'the engine', dispose) as EngineBinding;
+}
+
+/** `dispose` frees the binding. */
+export function checkedEgress(binding: EgressBinding, dispose?: () => void): EgressBinding {
+  return checked(binding, EGRESS_TAKES, 'the choice of exits', dispose) as EgressBinding;
+}
+
+/** What makes an `EgressBinding` takes these; throws unless they are such. */
+export const checkEgressArguments = (values: readonly unknown[]): void =>
+  checkArguments('a choice of exits', ['string', 'bytes', 'number'], values);

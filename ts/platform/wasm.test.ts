@@ -3,17 +3,25 @@ import { expect, test } from 'vitest';
 import { preferredSuite } from '../../bindings/wasm/pkg/wayfare.js';
 import type { CreateEngine, EngineBinding } from '../core/engine.js';
 import { coreSuite } from '../testing/core.js';
+import { egressSuite, transcript } from '../testing/egress.js';
 import { engineSuite } from '../testing/engine.js';
 import { engineNetwork } from '../testing/engines.js';
 import { VECTORS } from '../testing/vectors.js';
 import { nativeCore } from './native.js';
+import { createNativeEgress } from './native-egress.js';
 import { createNativeEngine } from './native-engine.js';
-import { createWasmEngine, wasmCore } from './wasm.js';
+import { createWasmEgress, createWasmEngine, wasmCore } from './wasm.js';
 import { initWasmInNode } from './wasm-node.js';
 
 await initWasmInNode();
 coreSuite('in WebAssembly', wasmCore(), VECTORS);
 engineSuite('in WebAssembly', createWasmEngine, wasmCore());
+egressSuite('in WebAssembly', createWasmEgress);
+
+test('the same calls give the same exits as natively', () => {
+  expect(transcript(createWasmEgress, 7)).toEqual(transcript(createNativeEgress, 7));
+  expect(transcript(createWasmEgress, 8)).not.toEqual(transcript(createNativeEgress, 7));
+});
 
 test('circuits get ChaCha20-Poly1305, since there is no AES hardware to be had', () => {
   expect(preferredSuite()).toBe('chacha20poly1305');

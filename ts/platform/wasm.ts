@@ -1,13 +1,21 @@
 /**
- * The binding in WebAssembly as `Core` and `CreateEngine`: the same code as natively, for browsers and wherever else the
+ * The binding in WebAssembly as `Core`, `CreateEngine` and `CreateEgress`: the same code as natively, for browsers and wherever else the
  * native one is not.
  *
  * Invariant: nothing here needs Node. Before `initWasm()` has resolved, everything else throws `wasm_not_ready`.
  */
 import { SystemError, UsageError } from '../base/errors.js';
 import type { Core } from '../core/core.js';
+import type { CreateEgress, EgressBinding } from '../core/egress.js';
 import type { CreateEngine, EngineBinding } from '../core/engine.js';
-import { checkArguments, checkedEngine, fromBinding, translated } from './binding.js';
+import {
+  checkArguments,
+  checkEgressArguments,
+  checkedEgress,
+  checkedEngine,
+  fromBinding,
+  translated,
+} from './binding.js';
 
 type Module = typeof import('../../bindings/wasm/index.js');
 /** The module's bytes, or where to fetch them. */
@@ -74,6 +82,19 @@ export const createWasmEngine: CreateEngine = (options, identitySeed, randomSeed
     const made = new Engine(json, identitySeed, randomSeed, now_us, unix_ms);
     const engine: EngineBinding = made;
     return checkedEngine(engine, () => made.free());
+  } catch (caught) {
+    throw fromBinding(caught);
+  }
+};
+
+export const createWasmEgress: CreateEgress = (options, randomSeed, now_us) => {
+  const { Egress } = ready();
+  const json = JSON.stringify(options);
+  checkEgressArguments([json, randomSeed, now_us]);
+  try {
+    const made = new Egress(json, randomSeed, now_us);
+    const egress: EgressBinding = made;
+    return checkedEgress(egress, () => made.free());
   } catch (caught) {
     throw fromBinding(caught);
   }

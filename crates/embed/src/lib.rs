@@ -1,6 +1,8 @@
 //! The engine as one value with flat calls: numbers, text and bytes in, batches of bytes and JSON out. `bindings/node` and
 //! `bindings/wasm` export it unchanged; what it promises is `EngineBinding` in ts/core/engine.ts.
 //!
+//! `EmbeddedEgress` is the choice of exits likewise, after `EgressBinding` in ts/core/egress.ts.
+//!
 //! Beside the engine it holds what every host would do alike: links that have not proven themselves yet (`wayfare-link`), a
 //! clock that starts at zero, and randomness from one seed.
 //!
@@ -9,6 +11,7 @@
 //! or a `Failure`.
 
 mod commands;
+mod egress;
 mod engine;
 mod event;
 mod failure;
@@ -18,6 +21,7 @@ mod peel;
 mod random;
 mod stats;
 
+pub use egress::EmbeddedEgress;
 pub use engine::EmbeddedEngine;
 pub use failure::Failure;
 pub use peel::{PeelBench, arithmetic};
