@@ -14,9 +14,10 @@ import { picture } from './picture.js';
 import { processes } from './processes.js';
 import { type RelayFigures, relay } from './relay.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
+import { stats } from './stats.js';
 import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, relay, flood, crossing, wasm, ...wholeNodes, processes, fallback];
+const measurements: Measurement[] = [packets, stats, relay, flood, crossing, wasm, ...wholeNodes, processes, fallback];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

@@ -17,6 +17,7 @@ mod quic;
 mod relay;
 mod socket;
 mod socks;
+mod stats;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use load::Fault;
 const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
   packets          the packet kernels against bare AEAD passes
+  stats            records, questions and draws of the choice of exits against updates of a slot
   relay CIRCUITS NEIGHBOURS PAYLOAD_BYTES
                    CPU time per packet of a relay on fast links, beside its floor
   shards CIRCUITS NEIGHBOURS PAYLOAD_BYTES
@@ -74,6 +76,7 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     let proxy: Option<SocketAddr> = words.get(1).and_then(|a| a.parse().ok());
     let figures = match (name, proxy) {
         ("packets", None) => packets::run()?,
+        ("stats", None) => stats::run()?,
         ("hop", None) => hop::run().await?,
         ("memory", None) => memory::run()?,
         ("impaired", None) => download::slow().await?,
