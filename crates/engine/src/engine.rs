@@ -11,7 +11,7 @@ use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
 use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
 
-use crate::api::{CircuitId, EngineConfig, Event, FREE, Output, Stats};
+use crate::api::{CircuitId, EngineConfig, Event, FREE, Limits, Output, Stats};
 use crate::circuits::Circuit;
 use crate::ids::IdMap;
 use crate::inner::Inner;
@@ -22,8 +22,11 @@ const FAST_WITHIN: Duration = Duration::from_millis(200);
 /// How often housekeeping looks at deadlines while anything has one.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Set-ups remembered at most: ten thousand a minute for as long as a minute is accepted.
-const REPLAYS_MAX: usize = 70_000;
+/// Set-ups remembered at most: ten thousand a minute for as long as a minute is accepted, and on a node for many circuits each of
+/// them twice over, so that it can be filled, and filled anew, at once.
+fn replays_max(limits: &Limits) -> usize {
+    (limits.circuits * 2).max(70_000)
+}
 
 /// A neighbour, as far as the engine knows it.
 pub(crate) struct Link {
@@ -108,7 +111,7 @@ impl Engine {
             links: IdMap::default(),
             inner,
             secrets: Vec::new(),
-            replays: ReplayCache::new(0, REPLAYS_MAX),
+            replays: ReplayCache::new(0, replays_max(&config.limits)),
             outputs: VecDeque::new(),
             room: Room::default(),
             events: VecDeque::new(),
@@ -340,7 +343,7 @@ impl Engine {
 
     /// The record of set-ups was lost while the keys were kept: refuse whatever could have been seen before this start.
     pub fn refuse_older_setups(&mut self, now: Instant) {
-        self.replays = ReplayCache::new(self.minute(now) + 1 + MINUTES, REPLAYS_MAX);
+        self.replays = ReplayCache::new(self.minute(now) + 1 + MINUTES, replays_max(&self.config.limits));
     }
 
     pub(crate) fn minute(&self, now: Instant) -> u32 {

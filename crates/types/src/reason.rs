@@ -42,8 +42,6 @@ reasons! {
     QueueFull = "queue_full",
     /// The next link is gone.
     LinkGone = "link_gone",
-    /// The next link does not take packets of this size, or no longer.
-    LinkNarrow = "link_narrow",
     /// Forwarding is switched off at this node.
     ForwardingStopped = "forwarding_stopped",
     /// A control frame of an unknown type or a wrong length.
@@ -130,6 +128,8 @@ reasons! {
     FastUnknown = "fast_unknown",
     /// A set-up for a size class that a link of its path does not carry.
     SetupClass = "setup_class",
+    /// The next link does not take packets of this size, or no longer.
+    LinkNarrow = "link_narrow",
 }
 
 /// How often each reason occurred since the node started.
