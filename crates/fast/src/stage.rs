@@ -7,7 +7,7 @@
 use std::io::IoSlice;
 
 use rustc_hash::FxHashMap;
-use wayfare_relay::{LinkId, Peeled, Slots};
+use wayfare_relay::{Half, LinkId, Peeled, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::{FAST_BATCH, FAST_HEADER};
 use wayfare_wire::{FastHeader, HEADER, Header, Part, SLOT};
@@ -147,17 +147,11 @@ impl Stage {
         mut local: impl FnMut(LinkId, Local, (usize, usize, usize)),
     ) -> Relayed {
         let mut relayed = Relayed::default();
-        let mut asked = 0;
-        let mut last = NONE;
+        for i in 0..self.jobs.len().min(AHEAD) {
+            self.ask(slots, i, Half::First);
+            self.ask(slots, i, Half::Second);
+        }
         for i in 0..self.jobs.len() {
-            while asked < self.jobs.len().min(i + AHEAD) {
-                let cid = self.jobs[asked].cid;
-                // Packets of a circuit often come together.
-                if cid != last {
-                    slots.prefetch(cid);
-                }
-                (last, asked) = (cid, asked + 1);
-            }
             let job = self.jobs[i];
             let place = (job.buffer as usize, job.at as usize, job.bytes as usize);
             if job.cid == 0 {
@@ -171,7 +165,10 @@ impl Stage {
                 local(job.link, Local::Away { cid: job.cid }, place);
                 continue;
             }
+            // Half of it comes while this packet is worked, and half while it is accounted for.
+            self.ask(slots, i + AHEAD, Half::First);
             let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
+            self.ask(slots, i + AHEAD, Half::Second);
             let (next, counter, priority) = match peeled {
                 Ok(Peeled::Client { circuit }) => {
                     local(job.link, Local::Client { circuit, counter: job.counter }, place);
@@ -205,6 +202,16 @@ impl Stage {
             self.group(next.link, i as u32);
         }
         relayed
+    }
+
+    /// Asks memory for a packet's circuit.
+    #[inline]
+    fn ask(&self, slots: &Slots, job: usize, half: Half) {
+        let Some(cid) = self.jobs.get(job).map(|job| job.cid) else { return };
+        // Packets of a circuit often come together.
+        if job == 0 || self.jobs[job - 1].cid != cid {
+            slots.prefetch(cid, half);
+        }
     }
 
     #[inline]

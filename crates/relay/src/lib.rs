@@ -7,9 +7,11 @@
 //! Invariant: no packet makes this table grow; only set-ups do, and they are bounded by `capacity`.
 
 pub mod egress;
-mod prefetch;
+mod memory;
+mod slab;
 mod slots;
 mod table;
 
+pub use memory::Half;
 pub use slots::{Arrival, Command, Duty, LinkId, Next, Peeled, SHARDS_MAX, Slot, Slots, shard_of};
 pub use table::CircuitTable;

@@ -8,7 +8,8 @@ use wayfare_onion::{BackwardHop, ForwardHop};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{HEADER, Header, Joiner, Part, packet::rewrite};
 
-use crate::prefetch::prefetch;
+use crate::memory::{Half, prefetch};
+use crate::slab::Slab;
 
 /// A link, by the number its host gave it. Never used twice.
 pub type LinkId = u32;
@@ -103,7 +104,7 @@ pub enum Command {
 
 /// See the module's first paragraph.
 pub struct Slots {
-    slots: Vec<Slot>,
+    slots: Slab<Slot>,
     used: usize,
     shard: u32,
     shards: u32,
@@ -112,7 +113,7 @@ pub struct Slots {
 impl Slots {
     /// Of shard number `shard`, one of `shards`.
     pub fn new(shard: usize, shards: usize) -> Self {
-        Self { slots: Vec::new(), used: 0, shard: shard as u32, shards: shards as u32 }
+        Self { slots: Slab::new(), used: 0, shard: shard as u32, shards: shards as u32 }
     }
 
     /// Ids in use.
@@ -156,7 +157,7 @@ impl Slots {
         while self.slots.len() <= place {
             self.slots.push(Slot::empty());
         }
-        let old = &mut self.slots[place];
+        let Some(old) = self.slots.get_mut(place) else { return };
         (slot.generation, slot.used) = ((cid >> GENERATION_SHIFT) as u8, true);
         self.used += usize::from(!old.used);
         *old = slot;
@@ -187,11 +188,11 @@ impl Slots {
         }
     }
 
-    /// Begins to load what [`Self::peel`] will need for this id.
+    /// Begins to load half of what [`Self::peel`] will need for this id.
     #[inline]
-    pub fn prefetch(&self, cid: u32) {
+    pub fn prefetch(&self, cid: u32, half: Half) {
         if let Some(slot) = self.slots.get(self.place(cid)) {
-            prefetch(slot);
+            prefetch(slot, half);
         }
     }
 

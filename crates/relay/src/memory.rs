@@ -1,0 +1,53 @@
+//! What is said to the CPU and to the system about memory: hints, without which everything is slower and nothing else.
+
+const LINE: usize = 64;
+
+/// Which part of something is asked for. A core has ten to sixteen loads under way; whoever asks for more waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    First,
+    Second,
+}
+
+/// Begins to load half of `value` into the cache. Where the CPU cannot be asked, it does nothing.
+#[inline]
+pub fn prefetch<T>(value: &T, half: Half) {
+    let start = std::ptr::from_ref(value).cast::<i8>();
+    let middle = (size_of::<T>() / 2).next_multiple_of(LINE);
+    let lines = match half {
+        Half::First => 0..middle,
+        // Its last byte may lie in a line of its own.
+        Half::Second => middle..size_of::<T>() + LINE - 1,
+    };
+    for at in lines.step_by(LINE) {
+        #[cfg(target_arch = "x86_64")]
+        #[allow(unsafe_code, reason = "no safe way is stable")]
+        // SAFETY: a prefetch is a hint that neither reads nor faults, whatever its address; SSE is part of x86_64.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (start, at);
+    }
+}
+
+/// Asks the system to keep `room` in large pages: at random places in hundreds of megabytes, finding a page costs more than what
+/// is in it. Where it cannot be asked, it does nothing.
+pub fn in_large_pages<T>(room: &mut [std::mem::MaybeUninit<T>]) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let range = room.as_mut_ptr_range();
+        let start = (range.start as usize).next_multiple_of(PAGE);
+        let end = range.end as usize & !(PAGE - 1);
+        if end > start {
+            let begin = range.start.cast::<u8>().wrapping_add(start - range.start as usize);
+            #[allow(unsafe_code, reason = "the call takes a pointer")]
+            // SAFETY: the advice changes how whole pages of `room` are mapped, never what they hold; `room` is borrowed for as long.
+            let _ = unsafe { rustix::mm::madvise(begin.cast(), end - start, rustix::mm::Advice::LinuxHugepage) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = room;
+}
