@@ -8,7 +8,7 @@ use wayfare_relay::{Duty, LinkId, Next};
 use wayfare_types::{NodeId, Reason};
 use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
-use crate::api::{CircuitId, CircuitInfo, Event};
+use crate::api::{CircuitId, CircuitInfo, Event, Stats};
 use crate::engine::Engine;
 use crate::setup::PendingRelay;
 
@@ -64,6 +64,15 @@ pub(crate) enum Circuit {
 }
 
 impl Circuit {
+    /// The figure that it is part of.
+    fn counted<'a>(&self, stats: &'a mut Stats) -> &'a mut u32 {
+        match self {
+            Self::Relay(_) => &mut stats.circuits_relay,
+            Self::Exit(_) => &mut stats.circuits_exit,
+            Self::Client(_) => &mut stats.circuits_client,
+        }
+    }
+
     /// Its set-up has not been answered.
     fn pending(&self) -> bool {
         match self {
@@ -112,7 +121,7 @@ impl Engine {
             priority: 0,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
-        self.circuits.insert(id, Circuit::Client(Box::new(circuit)));
+        self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
         self.setups.push_back((now + SETUP_TIMEOUT, id));
         self.begin_setup(now, id);
         Ok(id)
@@ -205,6 +214,7 @@ impl Engine {
     /// is gone.
     pub(crate) fn end_circuit(&mut self, now: Instant, id: CircuitId, reason: Reason, from: Option<LinkId>) {
         let Some(circuit) = self.circuits.remove(&id) else { return };
+        *circuit.counted(&mut self.stats) -= 1;
         let mut tell = Vec::new();
         match circuit {
             Circuit::Relay(c) => {
@@ -230,6 +240,11 @@ impl Engine {
                 self.send_control(next.link, &Control::Destroy { cid: next.cid, reason: reason as u8 });
             }
         }
+    }
+
+    pub(crate) fn insert_circuit(&mut self, id: CircuitId, circuit: Circuit) {
+        *circuit.counted(&mut self.stats) += 1;
+        self.circuits.insert(id, circuit);
     }
 
     /// A neighbour ended a circuit.

@@ -140,13 +140,6 @@ impl Engine {
     /// Totals so far.
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats;
-        for circuit in self.circuits.values() {
-            match circuit {
-                Circuit::Client(_) => stats.circuits_client += 1,
-                Circuit::Relay(_) => stats.circuits_relay += 1,
-                Circuit::Exit(_) => stats.circuits_exit += 1,
-            }
-        }
         stats.reader_bytes = self.inner.flows.reader_bytes();
         stats
     }

@@ -69,7 +69,7 @@ impl Engine {
                 let forward_cid = self.table.give(link, id, opened.class, Duty::Exit(hop))?;
                 let backward = BackwardHop::new(opened.suite, &opened.keys.backward, opened.keys.backward_start);
                 let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, priority: 0 };
-                self.circuits.insert(id, Circuit::Exit(Box::new(circuit)));
+                self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
                 self.stats.setups_accepted += 1;
                 let message = opened.reply.origin();
                 self.send_control(link, &Control::Reply { back_cid, forward_cid, message });
@@ -96,7 +96,7 @@ impl Engine {
                     pending: Some(Box::new(pending)),
                     priority: 0,
                 };
-                self.circuits.insert(id, Circuit::Relay(circuit));
+                self.insert_circuit(id, Circuit::Relay(circuit));
                 self.setups.push_back((now + SETUP_TIMEOUT, id));
                 match self.link_to(next) {
                     Some(next_link) => self.pass_setup_on(now, id, next_link),

@@ -167,6 +167,9 @@ impl Stage {
             }
             // Half of it comes while this packet is worked, and half while it is accounted for.
             self.ask(slots, i + AHEAD, Half::First);
+            if let Some(soon) = self.jobs.get(i + AHEAD / 2) {
+                slots.prefetch_window(soon.cid, soon.counter);
+            }
             let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
             self.ask(slots, i + AHEAD, Half::Second);
             let (next, counter, priority) = match peeled {

@@ -54,7 +54,8 @@ impl Wear {
     }
 }
 
-/// A hop's forward state.
+/// A hop's forward state. The window is last: of its bytes a packet needs eight.
+#[repr(C)]
 pub struct ForwardHop {
     aead: Aead,
     iv: [u8; 12],
@@ -100,13 +101,20 @@ impl ForwardHop {
         Ok(counter.wrapping_add(self.step))
     }
 
+    /// What a packet with this counter will need of the window.
+    #[inline]
+    pub fn window_word(&self, counter: u64) -> &u64 {
+        self.window.word(counter)
+    }
+
     /// Whether the circuit is due for renewal.
     pub fn worn(&self) -> bool {
         self.wear.worn()
     }
 }
 
-/// A hop's backward state.
+/// A hop's backward state. The window is last, as in [`ForwardHop`].
+#[repr(C)]
 pub struct BackwardHop {
     aead: Aead,
     iv: [u8; 12],
@@ -127,6 +135,12 @@ impl BackwardHop {
             wear: Wear::default(),
             window: ReplayWindow::default(),
         }
+    }
+
+    /// What a packet with this counter will need of the window.
+    #[inline]
+    pub fn window_word(&self, counter: u64) -> &u64 {
+        self.window.word(counter.wrapping_add(self.step))
     }
 
     /// Relay: adds one layer in place and returns the counter the packet goes on with.

@@ -39,6 +39,12 @@ impl ReplayWindow {
         distance > self.highest - WINDOW && !self.bit(distance)
     }
 
+    /// What [`Self::fresh`] will read for this counter, which is one of many.
+    #[inline]
+    pub fn word(&self, counter: u64) -> &u64 {
+        &self.seen[place(counter.wrapping_sub(self.first.unwrap_or(counter)) as i64).0]
+    }
+
     /// Remembers a counter that is [`fresh`](Self::fresh).
     #[inline]
     pub fn mark(&mut self, counter: u64) {

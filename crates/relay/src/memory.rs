@@ -1,6 +1,8 @@
 //! What is said to the CPU and to the system about memory: hints, without which everything is slower and nothing else.
 
-const LINE: usize = 64;
+use std::ops::Range;
+
+pub const LINE: usize = 64;
 
 /// Which part of something is asked for. A core has ten to sixteen loads under way; whoever asks for more waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,27 +11,36 @@ pub enum Half {
     Second,
 }
 
-/// Begins to load half of `value` into the cache. Where the CPU cannot be asked, it does nothing.
+/// Begins to load half of `value` but for `skipped`, which lies at multiples of lines, into the cache. Where the CPU cannot be asked, it does nothing.
 #[inline]
-pub fn prefetch<T>(value: &T, half: Half) {
+pub fn prefetch<T>(value: &T, skipped: Range<usize>, half: Half) {
     let start = std::ptr::from_ref(value).cast::<i8>();
     let middle = (size_of::<T>() / 2).next_multiple_of(LINE);
     let lines = match half {
         Half::First => 0..middle,
-        // Its last byte may lie in a line of its own.
+        // The last byte may lie in a line of its own.
         Half::Second => middle..size_of::<T>() + LINE - 1,
     };
-    for at in lines.step_by(LINE) {
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code, reason = "no safe way is stable")]
-        // SAFETY: a prefetch is a hint that neither reads nor faults, whatever its address; SSE is part of x86_64.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at));
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (start, at);
+    lines.step_by(LINE).filter(|at| !skipped.contains(at)).for_each(|at| load(start.wrapping_add(at)));
+}
+
+/// Begins to load the line that a small value is in.
+#[inline]
+pub fn prefetch_line<T>(value: &T) {
+    load(std::ptr::from_ref(value).cast());
+}
+
+#[inline]
+fn load(address: *const i8) {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code, reason = "no safe way is stable")]
+    // SAFETY: a prefetch is a hint that neither reads nor faults, whatever its address; SSE is part of x86_64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address);
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Asks the system to keep `room` in large pages: at random places in hundreds of megabytes, finding a page costs more than what

@@ -8,7 +8,9 @@ use wayfare_onion::{BackwardHop, ForwardHop};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{HEADER, Header, Joiner, Part, packet::rewrite};
 
-use crate::memory::{Half, prefetch};
+use std::ops::Range;
+
+use crate::memory::{Half, prefetch, prefetch_line};
 use crate::slab::Slab;
 
 /// A link, by the number its host gave it. Never used twice.
@@ -91,6 +93,9 @@ pub struct Slot {
     /// Made when the first half of a split packet arrives.
     joiner: Option<Box<Joiner>>,
 }
+
+/// Where in a slot nothing lies but words of its window, of which a packet needs one.
+const WINDOW: Range<usize> = 640..832;
 
 /// A change of another shard's slots.
 pub enum Command {
@@ -192,7 +197,20 @@ impl Slots {
     #[inline]
     pub fn prefetch(&self, cid: u32, half: Half) {
         if let Some(slot) = self.slots.get(self.place(cid)) {
-            prefetch(slot, half);
+            prefetch(slot, WINDOW, half);
+        }
+    }
+
+    /// Begins to load what [`Self::peel`] will need of the window for this counter, once [`Self::prefetch`] has what it asked for.
+    #[inline]
+    pub fn prefetch_window(&self, cid: u32, counter: u64) {
+        if let Some(slot) = self.slots.get(self.place(cid)) {
+            let word = match &slot.duty {
+                Duty::Forward(hop, _) | Duty::Exit(hop) => hop.window_word(counter),
+                Duty::Backward(hop, _) => hop.window_word(counter),
+                Duty::Client | Duty::Pending => return,
+            };
+            prefetch_line(word);
         }
     }
 
@@ -284,5 +302,32 @@ impl Slot {
             *packet = whole;
         }
         Ok(joined)
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::memory::LINE;
+    use wayfare_onion::{DirectionKeys, Suite};
+
+    /// Where the compiler has put the window: if elsewhere, packets wait for what was not asked for.
+    #[test]
+    fn what_is_not_asked_for_is_words_of_the_window() {
+        let keys = DirectionKeys { key: [1; 32], iv: [2; 12], step: 3 };
+        let next = Next { link: 1, cid: 2 };
+        for duty in [
+            Duty::Forward(ForwardHop::new(Suite::Aes128Gcm, &keys), next),
+            Duty::Backward(BackwardHop::new(Suite::Aes128Gcm, &keys, 0), next),
+        ] {
+            let slot = Slot::new(1, 1, 100, duty);
+            let first = match &slot.duty {
+                Duty::Forward(hop, _) => std::ptr::from_ref(hop.window_word(0)),
+                Duty::Backward(hop, _) => std::ptr::from_ref(hop.window_word(0)),
+                _ => unreachable!(),
+            };
+            let at = first as usize - std::ptr::from_ref(&slot) as usize;
+            assert!(at <= WINDOW.start && WINDOW.end + LINE <= at + 256 + LINE, "words from {at} on");
+        }
     }
 }
