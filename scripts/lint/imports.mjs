@@ -8,7 +8,7 @@ const LAYERS = [
   ['core', 'base'],
   ['transport'],
   ['session', 'host'],
-  ['directory', 'circuit', 'exit'],
+  ['directory', 'circuit', 'exit', 'egress'],
   ['proxy'],
   ['runtime'],
   ['embed', 'web'],

@@ -1,0 +1,19 @@
+/**
+ * Who may share a circuit. A hop of the window is a path; flows of different isolation keys take circuits of their own over it, so
+ * that what is learnt is shared and no exit can join two users by their circuit.
+ */
+
+/** Where a flow came from, as far as it keeps flows apart. */
+export interface FlowOrigin {
+  /** `socks`, `http`, `dial` and so on: what listens is kept apart as well. */
+  inlet: string;
+  user?: string | undefined;
+  password?: string | undefined;
+}
+
+/** Equal for two flows if and only if inlet, user and password are. */
+export const isolationKey = ({ inlet, user, password }: FlowOrigin): string =>
+  JSON.stringify([inlet, user ?? null, password ?? null]);
+
+/** Under which a circuit is kept: one path for one isolation key. */
+export const circuitKey = (isolation: string, path: readonly string[]): string => JSON.stringify([isolation, ...path]);

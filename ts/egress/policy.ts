@@ -1,0 +1,174 @@
+/**
+ * The choice of exits as a node runs it and the simulator too: a window of hops, a draw per connection, races, verdicts.
+ *
+ * Pure over the time of each call and a source of randomness; no timers: the caller asks `tick` about once a second, and makes
+ * another attempt (`more`) when a choice's stagger has passed without an answer.
+ *
+ * Invariant: only `host:port` is handed on as the destination; a flow to which anything has come keeps its hop.
+ */
+import { NetworkError } from '../base/errors.js';
+import {
+  EGRESS_BY_DESTINATION,
+  EGRESS_OPENED,
+  EGRESS_STICKY,
+  type EgressBinding,
+  type EgressStats,
+} from '../core/egress.js';
+import { type EgressPolicyChoice, type EgressPolicyOptions, egressOptions } from './options.js';
+import { type Verdict, Verdicts } from './verdicts.js';
+import { type HopSupply, HopWindow, type WindowHop } from './window.js';
+
+/** A connection and the hops it may go through. */
+export interface Choice {
+  flow: number;
+  destination: number;
+  /** The flow's; another one once a race was won by it. */
+  hop: number;
+  /** `EGRESS_STICKY` and so on. */
+  how: number;
+  /** Nothing had come from the destination in the past K. */
+  cold: boolean;
+  /** Attempts so far: the flow's own first. */
+  attempts: { hop: number; since_us: number }[];
+  /** So many attempts are to be made at once. */
+  width: number;
+  state: 'trying' | 'answered' | 'closed';
+}
+
+const NONE = new Uint32Array();
+
+export class EgressPolicy {
+  readonly options: EgressPolicyOptions;
+  readonly window: HopWindow;
+  readonly #egress: EgressBinding;
+  readonly #verdicts: Verdicts;
+  readonly #opened = new Float64Array(EGRESS_OPENED);
+  readonly #one = new Uint32Array(1);
+
+  /** `egress` was made with the same K and L. */
+  constructor(egress: EgressBinding, supply: HopSupply, now_us: number, choice: EgressPolicyChoice = {}) {
+    this.options = egressOptions(choice);
+    this.#egress = egress;
+    egress.setWeighting(JSON.stringify(this.options.weighting));
+    this.window = new HopWindow(egress, supply, this.options.window, now_us);
+    this.#verdicts = new Verdicts(egress, this.options, (at_us, hop, until_us) => {
+      this.#left(this.window.remove(at_us, hop, until_us));
+      this.#entered(at_us, this.window.fill(at_us));
+    });
+    this.#entered(now_us, this.window.fill(now_us));
+  }
+
+  /**
+   * A connection from `source` (EGRESS_SOURCE_BYTES) to `host:port`. Throws `window_empty` where the directory has no exit that may be
+   * used, `egress_full` where too many flows are live. `hop` names one instead of a draw.
+   */
+  open(now_us: number, source: Uint8Array, key: string, hop = -1): Choice {
+    if (this.window.size === 0) this.#entered(now_us, this.window.fill(now_us));
+    if (this.window.size === 0) {
+      throw new NetworkError('window_empty', 'there is no exit to choose from', {
+        hint: 'the directory knows none that is fresh and not held off by a verdict: see that the node has neighbours, and wait for gossip',
+      });
+    }
+    const out = this.#opened;
+    const destination = this.#egress.destination(now_us, key);
+    const cold = !this.#verdicts.up(now_us, destination);
+    const flow = this.#egress.flowOpen(now_us, source, destination, hop, NONE, out);
+    const [chosen, how, connections, peak] = out as unknown as [number, number, number, number];
+    this.#entered(now_us, this.window.opened(now_us, connections, peak));
+    const { race } = this.options;
+    let width = 1;
+    if (how !== EGRESS_STICKY) width = cold ? race.cold : how === EGRESS_BY_DESTINATION ? 1 : race.explore;
+    const attempts = [{ hop: chosen, since_us: now_us }];
+    return {
+      flow,
+      destination,
+      hop: chosen,
+      how,
+      cold,
+      attempts,
+      width: Math.min(width, race.most),
+      state: 'trying',
+    };
+  }
+
+  /** One more attempt beside those made, through another hop, which it returns; -1 where there may be none. */
+  more(now_us: number, choice: Choice): number {
+    const { attempts, destination } = choice;
+    if (choice.state !== 'trying' || choice.how === EGRESS_STICKY || attempts.length >= this.options.race.most)
+      return -1;
+    const tried = Uint32Array.from(attempts, ({ hop }) => hop);
+    if (this.#egress.draw(now_us, destination, tried, this.#one) === 0) return -1;
+    const hop = this.#one[0] as number;
+    if (tried.includes(hop)) return -1;
+    this.#egress.attemptOpen(now_us, destination, hop);
+    attempts.push({ hop, since_us: now_us });
+    return hop;
+  }
+
+  /**
+   * The first bytes came, through this hop: the race is decided, and the caller closes the other attempts. A loser that had been
+   * silent for the stagger and four times as long as the winner took counts as silent; the others as nothing.
+   */
+  answered(now_us: number, choice: Choice, hop: number): void {
+    if (choice.state !== 'trying') return;
+    const won = choice.attempts.find((attempt) => attempt.hop === hop);
+    if (won === undefined) return;
+    choice.state = 'answered';
+    const patience_us = Math.max(this.options.race.stagger_us, 4 * (now_us - won.since_us));
+    // First, so that the silence of the others is one of theirs.
+    this.#verdicts.answered(now_us, hop, choice.destination);
+    choice.attempts.forEach((attempt, at) => {
+      const silent = attempt !== won && now_us - attempt.since_us >= patience_us;
+      if (at > 0) this.#egress.attemptClose(now_us, choice.destination, attempt.hop, silent);
+      if (silent) this.#verdicts.silent(now_us, attempt.hop, choice.destination);
+    });
+    if (hop !== choice.hop && this.window.get(hop) !== undefined && this.#egress.flowMove(now_us, choice.flow, hop))
+      choice.hop = hop;
+  }
+
+  /** Bytes came on a connection that stood already: only its hop's being alive is learnt. */
+  moved(now_us: number, choice: Choice): void {
+    this.#verdicts.answered(now_us, choice.hop, choice.destination);
+  }
+
+  /** It has ended. `failed`: its application gets nothing from it any more. */
+  close(now_us: number, choice: Choice, failed: boolean): void {
+    const { state, attempts, destination } = choice;
+    if (state === 'closed') return;
+    choice.state = 'closed';
+    const silent = failed && state === 'trying';
+    if (state === 'trying')
+      for (const { hop } of attempts.slice(1)) this.#egress.attemptClose(now_us, destination, hop, failed);
+    this.#egress.flowClose(now_us, choice.flow, failed);
+    if (silent) for (const { hop } of attempts) this.#verdicts.silent(now_us, hop, destination);
+    else if (failed) this.#verdicts.silent(now_us, choice.hop, destination);
+  }
+
+  /** The circuit over this hop, or its exit, is gone. */
+  lost(now_us: number, hop: number): void {
+    this.#verdicts.lost(now_us, hop);
+  }
+
+  /** About once a second. */
+  tick(now_us: number): void {
+    this.#verdicts.tick(now_us, () => this.window.rows(now_us));
+    this.#left(this.window.tick(now_us));
+    this.#entered(now_us, this.window.fill(now_us));
+  }
+
+  verdicts(now_us: number): Verdict[] {
+    return this.#verdicts.list(now_us);
+  }
+
+  stats(): EgressStats {
+    return JSON.parse(this.#egress.stats());
+  }
+
+  #entered(now_us: number, hops: WindowHop[]): void {
+    for (const hop of hops) this.#verdicts.added(now_us, hop);
+  }
+
+  #left(hop: WindowHop | undefined): void {
+    if (hop !== undefined) this.#verdicts.removed(hop.hop);
+  }
+}
