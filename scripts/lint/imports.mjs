@@ -9,7 +9,7 @@ const LAYERS = [
   ['transport'],
   ['session', 'host'],
   ['directory', 'circuit', 'exit', 'egress'],
-  ['proxy'],
+  ['proxy', 'retries'],
   ['runtime'],
   ['embed', 'web'],
   ['platform'],

@@ -54,7 +54,7 @@ async function run(args: string[], env: Record<string, string> = {}): Promise<Ra
   return { code, ...text };
 }
 
-test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config'])(
+test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config', 'sim'])(
   '%s --help shows an example and ends with 0',
   async (command) => {
     const { code, out, err } = await run([command, '--help']);
@@ -67,7 +67,7 @@ test.each(['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config'
 test('the help names every command and the exit codes', async () => {
   const { code, out } = await run(['--help']);
   expect(code).toBe(0);
-  for (const command of ['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config'])
+  for (const command of ['start', 'up', 'keygen', 'status', 'peers', 'ping', 'bench', 'config', 'sim'])
     expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
   expect(out).toContain('Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.');
 });

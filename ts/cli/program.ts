@@ -5,6 +5,7 @@ import { ask } from './commands/ask.js';
 import { bench } from './commands/bench.js';
 import { config } from './commands/config.js';
 import { keygen } from './commands/keygen.js';
+import { sim } from './commands/sim.js';
 import { start } from './commands/start.js';
 import { up } from './commands/up.js';
 import { EXIT, fail, type Io, printJson } from './io.js';
@@ -30,6 +31,7 @@ function build(io: Io, setCode: (code: number) => void): Command {
   keygen(program, io);
   ask(program, io);
   bench(program, io);
+  sim(program, io);
   config(program, io);
   // Settings are inherited only by commands made after they were set; ours are made by functions, so hand them down.
   const inherit = (command: Command) => {

@@ -1,0 +1,68 @@
+/** Chance from a seed: streams that are drawn from in order, and hashes for what must not depend on any order. */
+import type { Random } from '../base/ports.js';
+
+const TO_UNIT = 1 / 2 ** 32;
+
+/** Murmur3's finalizer: every bit of the input reaches every bit of the result. */
+export function mixed(value: number): number {
+  let h = value ^ (value >>> 16);
+  h = Math.imul(h, 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** 32 bits of four numbers. */
+export const hashed = (seed: number, kind: number, a: number, b: number): number =>
+  mixed(mixed(mixed(mixed(seed + 0x9e3779b9) ^ Math.imul(kind + 1, 0x85ebca77)) + a) ^ Math.imul(b + 1, 0xc2b2ae3d));
+
+/** In (0, 1): never an end. */
+export const unitOf = (hash: number): number => (hash + 0.5) * TO_UNIT;
+
+/** sfc32 (Chris Doty-Humphrey, PractRand): a stream of its own per seed and purpose. */
+export class Chance implements Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+
+  constructor(seed: number, purpose: number) {
+    this.#a = hashed(seed, purpose, 1, 0) | 0;
+    this.#b = hashed(seed, purpose, 2, 0) | 0;
+    this.#c = hashed(seed, purpose, 3, 0) | 0;
+    for (let i = 0; i < 15; i++) this.next();
+  }
+
+  /** 32 bits. */
+  next(): number {
+    const t = (((this.#a + this.#b) | 0) + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (this.#c << 21) | (this.#c >>> 11);
+    this.#c = (this.#c + t) | 0;
+    return t >>> 0;
+  }
+
+  /** In (0, 1). */
+  unit(): number {
+    return unitOf(this.next());
+  }
+
+  /** Of this mean. */
+  exponential(mean: number): number {
+    return -Math.log(this.unit()) * mean;
+  }
+
+  /** Of mean 0 and variance 1 (Box and Muller). */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(this.unit())) * Math.cos(2 * Math.PI * this.unit());
+  }
+
+  fill(bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length; i++) bytes[i] = this.next() & 0xff;
+  }
+
+  below(bound: number): number {
+    return Math.floor(this.next() * TO_UNIT * Math.floor(bound));
+  }
+}
