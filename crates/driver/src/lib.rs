@@ -8,6 +8,7 @@
 //! Invariant: what a thread holds belongs to it alone; no lock is taken on a packet's way, and with one shard no atomic is.
 #![allow(clippy::disallowed_methods, reason = "this crate stands on the machine: it reads the clock for the others")]
 
+mod alarm;
 mod answer;
 mod associate;
 mod attached;

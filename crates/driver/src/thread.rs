@@ -3,7 +3,6 @@
 //! Invariant: the thread ends when it is told to or when the last handle is dropped; it then says goodbye on every link.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tokio::time::{Sleep, sleep_until};
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::alarm::Alarm;
 use crate::answer::Answer;
 use crate::event::Event;
 use crate::node::Command;
@@ -25,7 +24,7 @@ use crate::{Failure, exit, exit_udp};
 
 /// Commands carried out between two turns.
 const COMMANDS_PER_TURN: usize = 64;
-/// When nothing has a deadline.
+/// When nobody is to wait for what is left.
 const FAR: Duration = Duration::from_secs(3600);
 
 pub(crate) type OnEvents = Box<dyn Fn(Vec<Event>) + Send>;
@@ -64,7 +63,7 @@ async fn main(start: Start) {
     drop(options);
     let node = Shared::new(world, resolver);
     started.give(Ok(addresses));
-    let mut sleep = pin!(sleep_until((Instant::now() + FAR).into()));
+    let mut alarm = Alarm::new();
     loop {
         let more = turn(&node, &on_events);
         if more {
@@ -90,7 +89,7 @@ async fn main(start: Start) {
         if more || left < COMMANDS_PER_TURN {
             continue;
         }
-        match wait(&node, &mut commands, sleep.as_mut()).await {
+        match wait(&node, &mut commands, &mut alarm).await {
             Some(Command::Do(act)) => act(&node),
             Some(Command::Close) => break,
             None => {}
@@ -127,11 +126,10 @@ fn turn(node: &Rc<Shared>, on_events: &OnEvents) -> bool {
 async fn wait(
     node: &Rc<Shared>,
     commands: &mut mpsc::UnboundedReceiver<Command>,
-    mut sleep: std::pin::Pin<&mut Sleep>,
+    alarm: &mut Alarm,
 ) -> Option<Command> {
     let now = Instant::now();
-    let deadline = node.world.borrow_mut().deadline(now).unwrap_or(now + FAR);
-    sleep.as_mut().reset(deadline.into());
+    alarm.set(now, node.world.borrow_mut().deadline(now));
     let sockets = poll_fn(|cx| {
         let world = &mut *node.world.borrow_mut();
         // All are polled, so that each one's waker is registered.
@@ -145,7 +143,7 @@ async fn wait(
         () = sockets => None,
         () = node.work.notified() => None,
         command = commands.recv() => Some(command.unwrap_or(Command::Close)),
-        () = sleep => None,
+        () = poll_fn(|cx| alarm.poll(cx)) => None,
     }
 }
 

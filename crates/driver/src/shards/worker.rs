@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
@@ -11,7 +10,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep_until};
 use wayfare_fast::{Local, Relayed};
 use wayfare_quic::Instant;
 use wayfare_relay::{Arrival, Slots};
@@ -21,6 +19,7 @@ use wayfare_wire::fast::FAST_HEADER;
 
 use super::{Figures, Kind, PENDING_BYTES_MAX, Published, ToShard, Up, body};
 use crate::Failure;
+use crate::alarm::Alarm;
 use crate::fast::{Egress, Lane, Place, QUEUED_BYTES_MAX, roomy};
 use crate::links::LinkId;
 use crate::stats::thread_cpu_us;
@@ -32,8 +31,6 @@ const RECEIVES_PER_TURN: usize = 4;
 const FIGURES_EVERY: Duration = Duration::from_millis(100);
 /// How often this thread asks what it has spent, while it has something to do.
 const CPU_EVERY: Duration = Duration::from_millis(10);
-/// When nothing has a deadline.
-const FAR: Duration = Duration::from_secs(3600);
 
 /// What a shard begins with.
 pub(super) struct Start {
@@ -126,20 +123,20 @@ impl Worker {
     }
 
     async fn main(mut self) {
-        let mut sleep = pin!(sleep_until((Instant::now() + FAR).into()));
+        let mut alarm = Alarm::new();
         while !self.closed {
             if self.turn() {
                 tokio::task::yield_now().await;
-            } else if let Some(what) = self.wait(sleep.as_mut()).await {
+            } else if let Some(what) = self.wait(&mut alarm).await {
                 self.take(Instant::now(), what);
             }
         }
     }
 
     /// Sleeps until something is to be done; the main thread's word, if that is what it was.
-    async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) -> Option<ToShard> {
+    async fn wait(&mut self, alarm: &mut Alarm) -> Option<ToShard> {
         let deadline = self.figures_at.into_iter().chain(self.lane.egress.deadline()).min();
-        sleep.as_mut().reset(deadline.unwrap_or_else(|| Instant::now() + FAR).into());
+        alarm.set(Instant::now(), deadline);
         let Self { sockets, lane, from_main, closed, .. } = self;
         let (sockets, lane) = (&*sockets, &*lane);
         let ready = poll_fn(|cx| {
@@ -155,7 +152,7 @@ impl Worker {
                 *closed = what.is_none();
                 what
             }
-            () = sleep => None,
+            () = poll_fn(|cx| alarm.poll(cx)) => None,
         }
     }
 
