@@ -3,11 +3,15 @@ import type { CreateEgress } from '../ts/core/egress.js';
 import { createNativeEgress } from '../ts/platform/native-egress.js';
 import { createWasmEgress } from '../ts/platform/wasm.js';
 import { initWasmInNode } from '../ts/platform/wasm-node.js';
+import { simulate } from '../ts/retries/compare.js';
+import { WORLD_DEFAULTS } from '../ts/retries/options.js';
 import { measurements, output } from './cargo.js';
 import { compared, type Measurement, median, type Row } from './rows.js';
 
 type Rounds = Record<string, { ours_ns: number[]; floor_ns: number[] }>;
 
+/** Of a run of `wayfare sim retries`. */
+const SIMULATED_US = 260_000_000;
 const ROUNDS = 5;
 const CONNECTIONS = 20_000;
 const DESTINATIONS = 200;
@@ -44,6 +48,14 @@ function connection_us(create: CreateEgress): number {
   return took_us / CONNECTIONS;
 }
 
+/** The same per connection that `wayfare sim retries` simulates with the shipping policy, its world included. */
+function simulated_us(seed: number): number {
+  const options = { seed, world: WORLD_DEFAULTS, warm_us: 0, counted_us: SIMULATED_US };
+  const start = process.hrtime.bigint();
+  const { connections } = simulate(createNativeEgress, options, 'dual-buckets-race');
+  return Number(process.hrtime.bigint() - start) / 1e3 / connections;
+}
+
 export const stats: Measurement = {
   name: 'stats',
   title: 'the choice of exits against updates of a slot',
@@ -63,6 +75,8 @@ export const stats: Measurement = {
       crossing.stats_binding_wasm?.push(connection_us(createWasmEgress));
     }
     rows.push(...Object.entries(crossing).map(([name, us]): Row => ({ name, unit: 'µs', ours: median(us) })));
-    return { rows, rounds: { ...rounds, ...crossing } };
+    const simulated = Array.from({ length: ROUNDS }, (_, round) => 1000 * simulated_us(round));
+    rows.push(compared('stats_simulated_connection', 'ns', simulated, rounds.stats_record?.floor_ns ?? []));
+    return { rows, rounds: { ...rounds, ...crossing, stats_simulated_connection: simulated } };
   },
 };

@@ -262,3 +262,27 @@ test('start --fetch gives the body alone, with credentials too; an error status 
     server.close();
   }
 });
+
+test('policies are simulated side by side on one seed, and what cannot be is one sentence', async () => {
+  const args = ['sim', 'retries', '--policy', 'uniform-with,dual-buckets', '--seconds', '10', '--warm', '10'];
+  const { code, out } = await run([...args, '--seed', '5', '--json']);
+  expect(code).toBe(0);
+  const { schema, seed, policies, oracle } = JSON.parse(out);
+  expect([schema, seed, Object.keys(policies)]).toEqual(['wayfare.sim-retries', 5, ['uniform-with', 'dual-buckets']]);
+  expect(policies['dual-buckets'].all.retries).toBeLessThan(policies['uniform-with'].all.retries);
+  expect(oracle.all.retries).toBeLessThan(0.05);
+  const shown = await run(args);
+  expect(shown.out).toMatch(/^POLICY +RETRIES +WARM +COLD +FIRST .*\nuniform-with +0\.\d+ .*\ndual-buckets /);
+  for (const wrong of [
+    ['--block', '1'],
+    ['--exits', '100001'],
+    ['--policy', 'best'],
+    ['--seed', 'x'],
+    ['--svg', 'no/x.svg'],
+  ]) {
+    const refused = await run(['sim', 'retries', ...wrong]);
+    expect([refused.code > 0, refused.out]).toEqual([true, '']);
+    expect(refused.err).toMatch(/^wayfare: (--\w+ cannot be|no\/x.svg cannot be written).*\n$/);
+  }
+  expect((await run(['sim', 'retries', '--check', '--policy', 'data'])).code).toBe(2);
+});

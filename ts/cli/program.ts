@@ -31,7 +31,7 @@ function build(io: Io, setCode: (code: number) => void): Command {
   keygen(program, io);
   ask(program, io);
   bench(program, io);
-  sim(program, io);
+  sim(program, io, setCode);
   config(program, io);
   // Settings are inherited only by commands made after they were set; ours are made by functions, so hand them down.
   const inherit = (command: Command) => {

@@ -8,6 +8,8 @@ export interface WindowOptions {
   step: number;
   /** R: connections to one destination in K seconds above which it grows, and per which the floor rises by S. */
   per: number;
+  /** An untried hop's estimate counts at most so many times the window's median: a descriptor may say anything. */
+  estimateMost: number;
   /** K. */
   window_us: number;
   /** L. */
@@ -58,8 +60,13 @@ const S = 1_000_000;
 export const NO_RACE: RaceOptions = { cold: 1, explore: 1, stagger_us: 0, most: 1 };
 
 export const EGRESS_DEFAULTS: EgressPolicyOptions = {
-  window: { baseline: 8, step: 2, per: 4, window_us: 10 * S, sequence_us: 60 * S },
-  weighting: {},
+  window: { baseline: 8, step: 2, per: 4, estimateMost: 4, window_us: 10 * S, sequence_us: 60 * S },
+  weighting: {
+    all: { measure: 'speed', roots: 0 },
+    destination: { measure: 'speed', roots: 0 },
+    combine: 'mixture',
+    destinationShare: 0.92,
+  },
   verdicts: {
     enabled: true,
     blocked_us: 60 * S,
@@ -70,7 +77,7 @@ export const EGRESS_DEFAULTS: EgressPolicyOptions = {
     slowFactor: 32,
     destinations: 65_536,
   },
-  race: { cold: 3, explore: 2, stagger_us: 500_000, most: 8 },
+  race: { cold: 2, explore: 1, stagger_us: 500_000, most: 8 },
 };
 
 export function egressOptions(choice: EgressPolicyChoice = {}): EgressPolicyOptions {

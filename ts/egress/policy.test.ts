@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { EGRESS_RECORD, EGRESS_SOURCE_BYTES, EGRESS_STICKY, type EgressBinding } from '../core/egress.js';
+import {
+  EGRESS_HOP,
+  EGRESS_RECORD,
+  EGRESS_SOURCE_BYTES,
+  EGRESS_STICKY,
+  type EgressBinding,
+  EgressHop,
+} from '../core/egress.js';
 import { createNativeEgress } from '../platform/native-egress.js';
 import { seeded } from '../testing/seeded.js';
 import { EntrySet } from './entries.js';
@@ -67,6 +74,22 @@ describe('the hop window', () => {
       expect(policy.window.size).toBeLessThanOrEqual(windowFloor(window, i) + window.step);
     }
     expect(windowFloor(window, 40)).toBe(28);
+  });
+
+  test('whatever a descriptor says, its estimate counts at most four times the median of the window', () => {
+    const egress = createNativeEgress({}, new Uint8Array(32).fill(3), 0);
+    made.push(egress);
+    const said = [1e300, 3e6, 2e6, Number.NaN, 1e6, Number.POSITIVE_INFINITY, -5, 2e6];
+    const plan = (estimate: number, i: number) => ({
+      ...{ exit: `x${i}`, path: [], estimate, latency_us: 0, confirmedAge_us: 0, estimateAge_us: 0 },
+    });
+    const supply = { hops: () => said.map(plan), release: () => {} };
+    const { window } = new EgressPolicy(egress, supply, 0, { race: NO_RACE });
+    const rows = window.rows(0);
+    const estimates = said.map((_, i) => rows[i * EGRESS_HOP + EgressHop.estimate] as number);
+    // In order 0, 0, 1, 2, 2, 3, ∞, ∞ MB/s: the lower one in the middle is 2.
+    expect(estimates.map((estimate) => Math.min(estimate, 8e6))).toEqual(estimates);
+    expect([estimates[0], estimates[1], estimates[5]]).toEqual([8e6, 3e6, 8e6]);
   });
 
   test('every K the hop with the least data leaves, down to the floor, sparing the young', () => {
@@ -165,7 +188,7 @@ describe('verdicts', () => {
   test('blocked: silence while another answers, before or after it; for longer each time; then the way back', () => {
     for (const first of ['silence', 'answer']) {
       const { policy, serve, fail, exitsNow } = node(8);
-      const [a, b] = exitsNow() as [{ hop: number; exit: string }, { hop: number; exit: string }];
+      const [a, b] = exitsNow() as unknown as [{ hop: number; exit: string }, { hop: number; exit: string }];
       if (first === 'answer') serve(0, 'd.test:1', b.hop);
       fail(S, 'd.test:1', a.hop);
       if (first === 'silence') {
@@ -195,7 +218,7 @@ describe('verdicts', () => {
 
   test('bad: silent at four destinations that answer others; it leaves, another enters, and it may come back', () => {
     const { policy, serve, fail, exitsNow } = node(20);
-    const [a, b] = exitsNow() as [{ hop: number; exit: string }, { hop: number; exit: string }];
+    const [a, b] = exitsNow() as unknown as [{ hop: number; exit: string }, { hop: number; exit: string }];
     for (let i = 0; i < 4; i++) {
       expect(exitsNow().map(({ exit }) => exit)).toContain(a.exit);
       serve(i, `d${i}.test:1`, b.hop);
@@ -210,7 +233,7 @@ describe('verdicts', () => {
 
   test('a hop that some destination answers through is blocked there, not bad', () => {
     const { policy, serve, fail, exitsNow } = node(20);
-    const [a, b] = exitsNow() as [{ hop: number; exit: string }, { hop: number; exit: string }];
+    const [a, b] = exitsNow() as unknown as [{ hop: number; exit: string }, { hop: number; exit: string }];
     serve(0, 'works.test:1', a.hop);
     for (let i = 0; i < 9; i++) {
       serve(i, `d${i}.test:1`, b.hop);
@@ -249,7 +272,7 @@ describe('verdicts', () => {
 
   test('a verdict on an exit holds when it enters again by another hop', () => {
     const { policy, egress, serve, fail, exitsNow } = node(8, { race: NO_RACE, verdicts: { disappeared_us: S } });
-    const [a, b] = exitsNow() as [{ hop: number; exit: string }, { hop: number; exit: string }];
+    const [a, b] = exitsNow() as unknown as [{ hop: number; exit: string }, { hop: number; exit: string }];
     serve(0, 'd.test:1', b.hop);
     fail(0, 'd.test:1', a.hop);
     policy.lost(1, a.hop);

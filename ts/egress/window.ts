@@ -24,6 +24,12 @@ export interface WindowHop extends HopPlan {
 export const windowFloor = ({ baseline, step, per }: WindowOptions, peak: number): number =>
   baseline + Math.ceil((peak * step) / per);
 
+/** The lower one of two: while fewer than half of them lie, it is bounded by what an honest one says. */
+function medianEstimate(plans: readonly HopPlan[]): number {
+  const said = plans.map(({ estimate }) => (estimate > 0 ? estimate : 0)).sort((a, b) => a - b);
+  return said[(said.length - 1) >> 1] ?? 0;
+}
+
 export class HopWindow {
   readonly #egress: EgressBinding;
   readonly #supply: HopSupply;
@@ -79,10 +85,12 @@ export class HopWindow {
   #grow(now_us: number, size: number): WindowHop[] {
     const wanted = size - this.#hops.size;
     if (wanted <= 0 || now_us - this.#dry_us < 1_000_000) return [];
-    const added = this.#supply.hops(wanted, now_us).map((plan) => {
+    const plans = this.#supply.hops(wanted, now_us);
+    const most = this.#options.estimateMost * medianEstimate([...this.#hops.values(), ...plans]);
+    const added = plans.map((plan) => {
       const hop = {
         ...plan,
-        hop: this.#egress.hopAdd(now_us, plan.estimate),
+        hop: this.#egress.hopAdd(now_us, Math.min(plan.estimate, most)),
         added_us: now_us,
         serial: ++this.#serial,
       };

@@ -39,7 +39,8 @@ export interface RunFigures {
   };
   /** The largest part of one exit: of connections, in the run and in a slice; of bytes. */
   largest: { run: number; slice: number; bytes: number };
-  window: { least: number; mean: number; most: number };
+  /** Its size; and by how much it was above N + (c / R) × S at least. */
+  window: { least: number; mean: number; most: number; overFloor: number };
   /** Virtual seconds counted and simulated, connections simulated. */
   counted_s: number;
   simulated_s: number;
@@ -83,6 +84,7 @@ export class Counts {
   readonly #ratios: number[] = [];
   #largestSlice = 0;
   readonly #windows: number[] = [];
+  #overFloor = Number.POSITIVE_INFINITY;
   abandoned = 0;
   /** Of the latest slice; NaN before there is one. */
   ratio = Number.NaN;
@@ -113,8 +115,9 @@ export class Counts {
     this.#bytes[exit] = (this.#bytes[exit] as number) + bytes;
   }
 
-  window(size: number): void {
+  window(size: number, floor: number): void {
     this.#windows.push(size);
+    this.#overFloor = Math.min(this.#overFloor, size - floor);
   }
 
   /** K is over. */
@@ -158,6 +161,7 @@ export class Counts {
         least: this.#windows.reduce(smaller, Number.POSITIVE_INFINITY),
         mean: mean(this.#windows),
         most: this.#windows.reduce(larger, 0),
+        overFloor: this.#overFloor,
       },
       counted_s,
       simulated_s,

@@ -29,6 +29,10 @@ export interface WorldOptions {
   /** Bytes per second that an exit and an intermediary can move for this sender: log-normal, by median and sigma of its logarithm. */
   exitLimit: { median: number; sigma: number };
   intermediaryLimit: { median: number; sigma: number };
+  /** What the directory says of an exit: as speed its limit but for a log-normal error, as capacity the limit over a part in use. */
+  estimates: { sigma: number; leastPart: number };
+  /** An exit of its own kind: moves so much and swallows everything or not, whatever its estimate says. */
+  liar: { exit: number; limit: number; silent: boolean } | null;
   /** Round trips over the whole plane that nodes lie on, and what each node adds on average. 0 and 0: none takes any time. */
   plane_us: number;
   access_us: number;
@@ -57,10 +61,12 @@ export const WORLD_DEFAULTS: WorldOptions = {
   vanish: null,
   exitLimit: { median: 5e5, sigma: 1.2 },
   intermediaryLimit: { median: 2e6, sigma: 1 },
+  estimates: { sigma: 0.7, leastPart: 0.2 },
+  liar: null,
   plane_us: 100_000,
   access_us: 10_000,
   size: { least: 8192, most: 16 * 2 ** 20, alpha: 1.2 },
-  stallBytes: 4096,
+  stallBytes: 16_384,
   stall_us: 10 * S,
   lost_us: 2 * S,
 };
@@ -72,6 +78,8 @@ export interface RunOptions {
   warm_us: number;
   /** Counted: connections that begin in this time. */
   counted_us: number;
+  /** How long they are waited for; else until the last one has ended. */
+  drain_us?: number;
 }
 
 /** Mean bytes of a transfer, by the law's own formula. */

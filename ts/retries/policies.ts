@@ -7,7 +7,7 @@ const uniform: EgressWeighting = { uniformShare: 1, avoidFailed: false, avoidTri
 
 const PLAIN: EgressWeighting = {
   all: { measure: 'data', roots: 0 },
-  destination: { measure: 'data', roots: 0 },
+  destination: { measure: 'speed', roots: 0 },
   uniformShare: 0,
   within: 'exact',
   octaves: 1,

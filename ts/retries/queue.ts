@@ -53,7 +53,6 @@ export class EventQueue<T> {
       kinds[last] as number,
       items[last],
     ];
-    items.length = last;
     if (last === 0) return first;
     let at = 0;
     for (;;) {

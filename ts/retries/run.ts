@@ -12,6 +12,8 @@ import { World } from './world.js';
 
 const S = 1_000_000;
 const NEVER = Number.POSITIVE_INFINITY;
+/** Connections go on coming for so long after those that are counted: these end as they would. */
+const DRAIN_US = 60 * S;
 /** Records wait at most so long. */
 const FLUSH_US = 100_000;
 /** Tries of a connection until its application gives up for good. */
@@ -27,8 +29,8 @@ export interface RunHooks {
   pick?: (now_us: number, destination: number, run: Run) => number;
   /** Every virtual second. */
   tick?: (now_us: number, run: Run) => void;
-  /** A connection that is counted has ended. */
-  ended?: (born_us: number, retries: number) => void;
+  /** A connection that is counted has ended; not those to destinations that nobody asked before. */
+  ended?: (born_us: number, retries: number, attempts: number) => void;
   /** A try has been given a hop. */
   opened?: (choice: Choice, exit: number, now_us: number) => void;
 }
@@ -72,18 +74,19 @@ export class Run {
 
   /** Until the last connection that is counted has ended. */
   simulate(): RunFigures {
-    const { world, warm_us, counted_us, seed } = this.#options;
+    const { world, warm_us, counted_us, seed, drain_us = NEVER } = this.#options;
     const end_us = warm_us + counted_us;
+    const last_us = end_us + Math.min(drain_us, DRAIN_US);
     const arrivals = new Arrivals(world, seed);
     let tick_us = S;
     let slice_us = world.stall_us;
     let now_us = 0;
     try {
       for (;;) {
-        const arrival_us = arrivals.at_us;
+        const arrival_us = arrivals.at_us <= last_us ? arrivals.at_us : NEVER;
         const event_us = this.#queue.first_us;
         now_us = Math.min(arrival_us, event_us, tick_us);
-        if (now_us > end_us && this.#running === 0) break;
+        if (now_us > end_us && (this.#running === 0 || now_us > end_us + drain_us)) break;
         if (now_us >= this.#flush_us) {
           this.sender.flush(now_us);
           this.#flush_us = now_us + FLUSH_US;
@@ -336,7 +339,7 @@ export class Run {
     if (connection.counted) {
       this.#running -= 1;
       this.counts.done(kind, tries, attempted, now_us - born_us, useful, wasted);
-      this.#hooks.ended?.(born_us, tries - 1);
+      if (kind !== FIRST) this.#hooks.ended?.(born_us, tries - 1, attempted);
     }
     connection.choice = null;
     connection.number = (connection.number + 1) & 0x3fffffff;
@@ -369,7 +372,7 @@ export class Run {
     }
     this.sender.flush(now_us);
     policy.tick(now_us);
-    if (now_us > this.#options.warm_us) this.counts.window(policy.window.size);
+    if (now_us > this.#options.warm_us) this.counts.window(policy.window.size, this.sender.floor(now_us));
     this.#hooks.tick?.(now_us, this);
   }
 }

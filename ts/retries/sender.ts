@@ -4,10 +4,10 @@
  */
 import { type CreateEgress, EGRESS_RECORD, EGRESS_SOURCE_BYTES, type EgressBinding } from '../core/egress.js';
 import { EntrySet } from '../egress/entries.js';
-import { Enumerator, type HopPlan } from '../egress/enumerate.js';
+import { type EnumerateOptions, Enumerator, type HopPlan } from '../egress/enumerate.js';
 import type { EgressPolicyChoice } from '../egress/options.js';
 import { type Choice, EgressPolicy } from '../egress/policy.js';
-import type { WindowHop } from '../egress/window.js';
+import { type WindowHop, windowFloor } from '../egress/window.js';
 import { Chance } from './chance.js';
 import type { World } from './world.js';
 
@@ -26,6 +26,8 @@ export interface Way {
 
 export interface SenderOptions {
   choice: EgressPolicyChoice;
+  /** Which estimate an untried hop weighs. */
+  estimate?: EnumerateOptions['estimate'];
   /** Tells what the directory says of an exit; for exits that lie. */
   told?: (plan: HopPlan) => HopPlan;
   /** Instead of the draw: a hop of the window. For what knows more than a sender does. */
@@ -56,7 +58,10 @@ export class Sender {
     this.#egress = createEgress({ ...kernel, limits: { tuples: 32_768, log: 0 } }, secret, 0);
     const random = new Chance(world.seed, ENUMERATES);
     const entries = new EntrySet(world.entryIds(), 2, random);
-    const hops = new Enumerator(random, entries, { relays: 1 });
+    const hops = new Enumerator(random, entries, {
+      relays: 1,
+      ...(options.estimate && { estimate: options.estimate }),
+    });
     for (const info of world.intermediaryInfos()) hops.relayPut(info);
     for (const info of world.exitInfos()) hops.exitPut(info);
     const told = options.told ?? ((plan: HopPlan) => plan);
@@ -86,6 +91,12 @@ export class Sender {
       this.#keys[destination] = key;
     }
     return key;
+  }
+
+  /** N + (c / R) × S at this moment, or what the directory has where that is less. */
+  floor(now_us: number): number {
+    const floor = windowFloor(this.policy.options.window, this.#egress.connectionsPeak(now_us));
+    return Math.min(floor, this.#world.options.exits);
   }
 
   /** Of a hop in the window, or one that was until just now. */

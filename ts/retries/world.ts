@@ -14,6 +14,7 @@ const INTERMEDIARY = 2;
 const AWAY = 3;
 const VANISHES = 4;
 const PLACE = 5;
+const SAID = 102;
 const NODES = 101;
 const LANDMARKS = 8;
 const ENTRIES = 3;
@@ -51,6 +52,7 @@ export class World {
       Float64Array.from({ length: count }, () => median * Math.exp(sigma * chance.normal()));
     this.exitLimit = limits(options.exits, options.exitLimit);
     this.intermediaryLimit = limits(options.intermediaries, options.intermediaryLimit);
+    if (options.liar !== null) this.exitLimit[options.liar.exit] = options.liar.limit;
     this.#entries = options.exits + options.intermediaries;
     this.#landmarks = this.#entries + ENTRIES;
     const length = this.#landmarks + LANDMARKS;
@@ -59,11 +61,15 @@ export class World {
     this.#access_us = Float64Array.from({ length }, () => chance.exponential(options.access_us));
   }
 
-  /** What the directory says: true limits, as measured by whoever measured them. */
+  /** What the directory says. */
   exitInfos(): ExitInfo[] {
-    return Array.from({ length: this.options.exits }, (_, i) => {
-      const speed = this.exitLimit[i] as number;
-      return { id: `x${i}`, confirmed_us: 0, estimated_us: 0, speed, capacity: speed, pings_us: this.#pings(i) };
+    const { exits, estimates } = this.options;
+    const chance = new Chance(this.seed, SAID);
+    return Array.from({ length: exits }, (_, i) => {
+      const limit = this.exitLimit[i] as number;
+      const speed = limit * Math.exp(estimates.sigma * chance.normal());
+      const capacity = limit / (estimates.leastPart + (1 - estimates.leastPart) * chance.unit());
+      return { id: `x${i}`, confirmed_us: 0, estimated_us: 0, speed, capacity, pings_us: this.#pings(i) };
     });
   }
 
@@ -112,8 +118,9 @@ export class World {
 
   /** Whether a black hole lies on the way. */
   swallows(exit: number, intermediary: number, destination: number, now_us: number): boolean {
-    const { badExits, block, intermediariesBlock, blockMean_us } = this.options;
+    const { badExits, block, intermediariesBlock, blockMean_us, liar } = this.options;
     this.#until_us = Number.POSITIVE_INFINITY;
+    if (liar?.silent && exit === liar.exit) return true;
     if (badExits !== null) return exit < badExits;
     if (block === Number.POSITIVE_INFINITY) return false;
     const else_us = blockMean_us * (block - 1);
