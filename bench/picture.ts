@@ -1,9 +1,8 @@
 /**
- * The relay's figures as a picture: CPU per packet, ours and the floor, against size, circuits, neighbours and cores. Plain SVG
+ * The relay's figures as a picture: CPU per packet, ours and the floor, against size, circuits, neighbours and threads. Plain SVG
  * that reads the same on a light and on a dark page.
  */
-import { availableParallelism } from 'node:os';
-import type { RelayFigures } from './relay.js';
+import type { RelayFigures, ShardFigures } from './relay.js';
 import { median } from './rows.js';
 
 interface Bar {
@@ -80,13 +79,22 @@ const bar = (label: string, c: Case): Bar => ({
 });
 
 /** Four panels of the cases that there are. */
-export function picture(cases: readonly Case[]): string {
+export function picture(cases: readonly Case[], shards?: ShardFigures): string {
   const named = (name: string, label: string): Bar[] => {
     const found = cases.find((c) => c.name === name);
     return found === undefined ? [] : [bar(label, found)];
   };
-  const thousands = (count: number) => count.toLocaleString('en');
-  const one = named('relay_1', '1');
+  // Measured as ratios to the floor of the same round.
+  const [eight] = named('relay_8_neighbours', '');
+  const by_floor = (label: string, ratios: readonly number[], { floor_ns }: Bar): Bar => ({
+    label,
+    ours_ns: median(ratios) * floor_ns,
+    floor_ns,
+  });
+  const threads =
+    shards === undefined || eight === undefined
+      ? []
+      : [by_floor('1', shards.one_by_floor, eight), by_floor('2', shards.two_by_floor, eight)];
   const panels: Panel[] = [
     {
       title: 'by packet size (payload bytes)',
@@ -99,17 +107,13 @@ export function picture(cases: readonly Case[]): string {
     },
     {
       title: 'by circuits, drawn per packet',
-      bars: [...one, ...named('relay_1000', '1,000'), ...named('relay_100000', '100,000')],
+      bars: [...named('relay_1', '1'), ...named('relay_1000', '1,000'), ...named('relay_100000', '100,000')],
     },
     {
       title: 'by neighbours, drawn per packet',
       bars: [...named('relay_1000', '2'), ...named('relay_8_neighbours', '8'), ...named('relay_64_neighbours', '64')],
     },
-    {
-      // A node moves packets on one thread; a bar appears here for every number of threads that was measured.
-      title: `by cores of the relay (of ${thousands(availableParallelism())})`,
-      bars: [...one, ...named('relay_2_shards', '2')],
-    },
+    { title: 'by threads of the relay, all on one core, 8 neighbours', bars: threads },
   ];
   const { width, height } = PANEL;
   const drawn = panels

@@ -12,7 +12,7 @@ import { wholeNodes } from './network.js';
 import { packets } from './packets.js';
 import { picture } from './picture.js';
 import { processes } from './processes.js';
-import { type RelayFigures, relay } from './relay.js';
+import { type RelayFigures, relay, type ShardFigures } from './relay.js';
 import { type Judged, judge, type Limit, type Measurement, table } from './rows.js';
 import { stats } from './stats.js';
 import { wasm } from './wasm.js';
@@ -63,8 +63,8 @@ async function main(): Promise<number> {
     const result = { name: measurement.name, at: new Date().toISOString(), machine: described, rows: judged, rounds };
     await writeFile(new URL(`${measurement.name}.json`, results), `${JSON.stringify(result, null, 2)}\n`);
     if (measurement === relay) {
-      const { cases } = rounds as { cases: (RelayFigures & { name: string })[] };
-      await writeFile(new URL('relay.svg', results), picture(cases));
+      const { cases, shards } = rounds as { cases: (RelayFigures & { name: string })[]; shards: ShardFigures };
+      await writeFile(new URL('relay.svg', results), picture(cases, shards));
     }
   }
   const missed = all.filter((row) => row.held === false).map((row) => row.name);
