@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { splitHostPort } from '../base/config/index.js';
 import { NetworkError } from '../base/errors.js';
+import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 import { type AdminServer, startAdmin } from './server.js';
 import { loadToken, readAddress, removeAddress, writeAddress } from './token.js';
@@ -35,6 +36,37 @@ const status: NodeStatus = {
   },
 };
 
+const paths: PathsReport = {
+  window: { size: 8, floor: 8, baseline: 8, draining: 1, exits: 30 },
+  entries: [ID],
+  hops: [],
+  destinations: [],
+  verdicts: [
+    {
+      kind: 'blocked',
+      exit: ID,
+      destination: 'secret.example:443',
+      evidence: { what: 'silent', destinations: 1, strikes: 1 },
+      age_ms: 1000,
+      left_ms: 59_000,
+    },
+  ],
+  flows: [],
+  counts: {
+    connections: 20,
+    attempts: 25,
+    answered: 19,
+    bad: 0,
+    blocked: 2,
+    disappeared: 1,
+    forced: 1,
+    tuples: 6,
+    tuples_evicted: 7,
+    destinations_evicted: 0,
+    memory_bytes: 4096,
+  },
+};
+
 let server: AdminServer;
 let port: number;
 let folder: string;
@@ -44,6 +76,7 @@ beforeAll(async () => {
   const node = {
     status: async () => status,
     peers: async () => [],
+    paths: () => paths,
     ping: async (id: string) => {
       if (id !== ID) throw new NetworkError('peer_unknown', 'no descriptor of that node', { hint: 'wait for gossip' });
       return { rtt_us: 42, rtts_us: [42, 43] };
@@ -80,7 +113,7 @@ function ask(path: string, headers: Record<string, string> = {}, body?: string):
 }
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
-const PATHS = ['/livez', '/readyz', '/metrics', '/v1/status', '/v1/peers', '/nowhere'];
+const PATHS = ['/livez', '/readyz', '/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/nowhere'];
 
 // docs/threats.md, row 21.
 test.each(PATHS)('%s refuses a foreign Host and a foreign Origin, even with the token', async (path) => {
@@ -112,11 +145,14 @@ test('a page cannot make the node ping: cross-site POST is refused, and so is on
   expect((await ask('/v1/ping', {}, body)).status).toBe(401);
 });
 
-test.each(['/metrics', '/v1/status', '/v1/peers', '/nowhere'])('%s without the right token is 401', async (path) => {
-  for (const authorization of ['', 'Bearer ', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`, `Bearer ${TOKEN.slice(1)}`]) {
-    expect((await ask(path, authorization === '' ? {} : { authorization })).status, authorization).toBe(401);
-  }
-});
+test.each(['/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/nowhere'])(
+  '%s without the right token is 401',
+  async (path) => {
+    for (const authorization of ['', 'Bearer ', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`, `Bearer ${TOKEN.slice(1)}`]) {
+      expect((await ask(path, authorization === '' ? {} : { authorization })).status, authorization).toBe(401);
+    }
+  },
+);
 
 test('own names and own origin are let in', async () => {
   for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`, `LOCALHOST:${port}`]) {
@@ -161,8 +197,18 @@ test('metrics are Prometheus text with every counter once and drops by reason', 
       'wayfare_drops_total{reason="timeout"} 0',
       'wayfare_cpu_seconds_total 2.5',
       'wayfare_info{version="9.9.9"} 1',
+      'wayfare_egress_window_hops{state="open"} 8',
+      'wayfare_egress_attempts_total 25',
+      'wayfare_egress_verdicts{kind="blocked"} 1',
+      'wayfare_egress_verdicts_total{kind="blocked"} 2',
     ]),
   );
+});
+
+test('paths are told to whoever has the token, with their destinations; metrics name none', async () => {
+  const { body } = await ask('/v1/paths', bearer);
+  expect(JSON.parse(body)).toEqual({ schema: 'wayfare.paths', version: 1, ...paths });
+  expect((await ask('/metrics', bearer)).body).not.toContain('secret');
 });
 
 test('a taken port is one sentence that names the key', async () => {

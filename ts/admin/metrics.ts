@@ -1,11 +1,12 @@
 /** A node's figures as Prometheus text (exposition format 0.0.4). No label names a peer or a destination. */
+import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 
 type Sample = [labels: Record<string, string>, value: number];
 
 const quoted = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
 
-export function renderMetrics(status: NodeStatus, version: string): string {
+export function renderMetrics(status: NodeStatus, paths: PathsReport, version: string): string {
   const out: string[] = [];
   const metric = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]) => {
     out.push(`# HELP wayfare_${name} ${help}`, `# TYPE wayfare_${name} ${type}`);
@@ -54,6 +55,36 @@ export function renderMetrics(status: NodeStatus, version: string): string {
   metric('client_flows_open', 'gauge', 'Own flows.', one(client.flows_open));
   metric('client_flows_total', 'counter', 'Own flows since the start.', one(client.flows_total));
   metric('client_bytes_total', 'counter', 'Bytes of own flows.', inOut(client.bytes_in, client.bytes_out));
+  const { window, verdicts, counts } = paths;
+  metric('egress_exits', 'gauge', 'Exits that the directory has.', one(window.exits));
+  metric('egress_window_hops', 'gauge', 'Exits that flows are spread over, and those that only keep what they have.', [
+    [{ state: 'open' }, window.size],
+    [{ state: 'draining' }, window.draining],
+  ]);
+  metric('egress_window_floor', 'gauge', 'The least that the window may hold by now.', one(window.floor));
+  metric('egress_flows', 'gauge', 'Own flows through exits of the window.', one(paths.flows.length));
+  metric('egress_connections_total', 'counter', 'Connections wanted.', one(counts.connections));
+  metric('egress_attempts_total', 'counter', 'Exits asked for them.', one(counts.attempts));
+  metric('egress_answered_total', 'counter', 'Connections that an exit made.', one(counts.answered));
+  const kinds = ['bad', 'blocked', 'disappeared'] as const;
+  metric(
+    'egress_verdicts',
+    'gauge',
+    'What is held against exits now.',
+    kinds.map((kind): Sample => [{ kind }, verdicts.filter((verdict) => verdict.kind === kind).length]),
+  );
+  metric(
+    'egress_verdicts_total',
+    'counter',
+    'Verdicts passed since the start.',
+    kinds.map((kind): Sample => [{ kind }, counts[kind]]),
+  );
+  metric('egress_forced_total', 'counter', 'Draws in which every exit was excluded.', one(counts.forced));
+  metric('egress_evicted_total', 'counter', 'What was forgotten to make room.', [
+    [{ what: 'tuples' }, counts.tuples_evicted],
+    [{ what: 'destinations' }, counts.destinations_evicted],
+  ]);
+  metric('egress_memory_bytes', 'gauge', 'Memory of the choice of exits.', one(counts.memory_bytes));
   metric('reader_bytes', 'gauge', 'Bytes held for readers that have not read them.', one(host.reader_bytes));
   metric('cpu_seconds_total', 'counter', 'CPU time of the packet thread.', one(host.cpu_us / 1e6));
   const drops = Object.entries(host.drops).map(([reason, count]): Sample => [{ reason }, count]);

@@ -95,7 +95,7 @@ describe('a set-up that is answered', () => {
   it('clears nobody of what was held against them: who drops packets answers set-ups', async () => {
     const { relays, exit, suspicion, clock, builder } = world(2, 1);
     suspicion.failed(relays);
-    await builder.build(1);
+    await builder.build(1, exit);
     await builder.race(3, exit);
     expect(relays.map((id) => suspicion.of(id))).toEqual([1, 1]);
     // What was a fault of the moment is forgotten without it.
@@ -107,7 +107,7 @@ describe('a set-up that is answered', () => {
 describe('the size class of a circuit', () => {
   it('falls back by one class at each refusal, which is held against no relay', async () => {
     const { relays, exit, asked, suspicion, builder } = world(2, 1, 'X', ['J', 'L']);
-    expect((await builder.build(1)).sizeClass).toBe('J');
+    expect((await builder.build(1, exit)).sizeClass).toBe('J');
     expect(asked).toEqual(['X', 'J']);
     expect([...relays, exit].map((id) => suspicion.of(id))).toEqual([0, 0, 0]);
   });

@@ -12,6 +12,9 @@ import { SizeClasses } from './classes.js';
 import { choosePath } from './path.js';
 import type { Suspicion } from './suspicion.js';
 
+/** Not even the first hop was reached: it says nothing of the others, the exit among them. */
+export class EntryError extends NetworkError {}
+
 /** A set-up and its reply must be done within this. */
 export const BUILD_MS_MAX = 2000;
 
@@ -35,6 +38,8 @@ export interface BuilderParts {
   /** Brings a link to this node up; throws where there is none to be had. */
   link(id: string): Promise<unknown>;
   hops: number;
+  /** Where paths begin. Default: anywhere. */
+  entries?(): readonly string[];
   /** The largest that circuits ask for. */
   sizeClass: SizeClass;
 }
@@ -56,12 +61,12 @@ export class Builder {
     this.#classes = new SizeClasses(parts.sizeClass, parts.clock);
   }
 
-  /** One circuit, trying other paths after a failure, `tries` in all. */
-  async build(tries: number, exit?: string): Promise<Circuit> {
+  /** One circuit, along `path` if nothing is held against it, and trying others after a failure, `tries` in all. */
+  async build(tries: number, exit: string, path?: readonly string[]): Promise<Circuit> {
     let last: unknown;
     for (let i = 0; i < tries; i++) {
       try {
-        return await this.#along(this.#choose(exit));
+        return await this.#along((i === 0 && this.#known(path)) || this.#choose(exit));
       } catch (error) {
         last = error;
         if (error instanceof WayfareError && error.code === 'no_path') break;
@@ -97,7 +102,18 @@ export class Builder {
     return winner;
   }
 
-  #choose(exit: string | undefined, drawn: (id: string) => number = () => 0): Descriptor[] {
+  /** The nodes of a path as the directory has them now; `null` where one of them is gone or suspected. */
+  #known(path: readonly string[] | undefined): Descriptor[] | null {
+    if (path === undefined) return null;
+    const { clock, suspicion } = this.#parts;
+    const now_s = clock.now_ms() / 1000;
+    const all = new Map(this.#parts.descriptors().map((d) => [d.id, d]));
+    const nodes = path.flatMap((id) => all.get(id) ?? []);
+    const fit = nodes.every((d) => onionKeyAt(d, now_s) !== undefined && suspicion.of(d.id) === 0);
+    return fit && nodes.length === path.length ? nodes : null;
+  }
+
+  #choose(exit: string, drawn: (id: string) => number = () => 0): Descriptor[] {
     const { self, hops, clock, random, suspicion } = this.#parts;
     const path = choosePath(
       {
@@ -105,6 +121,7 @@ export class Builder {
         self,
         hops,
         exit,
+        entries: this.#parts.entries?.(),
         now_s: clock.now_ms() / 1000,
         // A relay of another path of the race is still better than one of a path that failed.
         suspicion: (id) => suspicion.of(id) * RACE_PATHS_MAX + drawn(id),
@@ -112,7 +129,7 @@ export class Builder {
       random,
     );
     if (path !== null) return path;
-    throw new NetworkError('no_path', `the directory has no path of ${hops} hops`, {
+    throw new NetworkError('no_path', `the directory has no path of ${hops} hops to this exit`, {
       hint: 'wait until more relays and exits are known, or check the bootstrap peers',
     });
   }
@@ -126,7 +143,8 @@ export class Builder {
       await this.#parts.link(entry);
     } catch (error) {
       suspicion.failed([entry]);
-      throw error;
+      const { code, message, hint } = asWayfareError(error, 'link_failed');
+      throw new EntryError(code, message, { hint, cause: error });
     }
     const now_s = clock.now_ms() / 1000;
     const hops = path.map((d) => ({ id: d.id, onionKey: onionKeyAt(d, now_s)?.key ?? new Uint8Array() }));

@@ -25,6 +25,26 @@ describe('a path', () => {
     }
   });
 
+  it('begins with an entry, whatever is held against the entries, and nowhere where none is left', () => {
+    const random = seeded(8);
+    const entries = relays.slice(0, 2).map(({ id }) => id);
+    const firsts = new Map<string, number>();
+    for (let i = 0; i < 2_000; i++) {
+      const suspicion = (id: string) => (entries.includes(id) ? i % 3 : 0);
+      const [first, ...rest] = ids(choosePath({ ...request, entries, suspicion }, random));
+      firsts.set(first as string, (firsts.get(first as string) ?? 0) + 1);
+      expect(rest).toHaveLength(2);
+      expect(rest).not.toContain(first);
+    }
+    expect([...firsts.keys()].sort()).toEqual([...entries].sort());
+    expect(choosePath({ ...request, entries: [] }, random)).toBeNull();
+    expect(choosePath({ ...request, hops: 1, entries: [] }, random)).toHaveLength(1);
+    // The only entry may be an exit that is a relay, too: then another exit is taken.
+    const both = node('both', { relay: true, exit: true });
+    for (let i = 0; i < 50; i++)
+      expect(ids(choosePath({ ...request, descriptors: [...all, both], entries: [both.id] }, random))[0]).toBe(both.id);
+  });
+
   it('has distinct nodes where exits are relays as well', () => {
     const random = seeded(5);
     const both = Array.from({ length: 3 }, (_, i) => node(`both${i}`, { relay: true, exit: true }));

@@ -1,8 +1,8 @@
 /**
- * The choice of a path: distinct nodes drawn uniformly, the exit first, then the relays before it.
+ * The choice of a path: distinct nodes drawn uniformly, the exit first, then the first hop, then the relays between.
  *
- * Invariant: no node twice, never this node itself, every hop with the role it is asked for and an onion key valid now; among
- * equally suspect nodes each is as likely as any other.
+ * Invariant: no node twice, never this node itself, every hop with the role it is asked for and an onion key valid now; the first
+ * hop is one of the entries, if there are some; among equally suspect nodes each is as likely as any other.
  */
 import { type Descriptor, onionKeyAt } from '../base/directory.js';
 import type { Random } from '../base/ports.js';
@@ -16,6 +16,8 @@ export interface PathRequest {
   now_s: number;
   /** The path must end here: an exit, or a node that listens. */
   exit?: string | undefined;
+  /** Where paths of more than one hop may begin. Default: anywhere. */
+  entries?: readonly string[] | undefined;
   /** How much is held against a node; 0 for most. */
   suspicion?: (id: string) => number;
 }
@@ -29,16 +31,20 @@ export function choosePath(request: PathRequest, random: Random): Descriptor[] |
   );
   // An exit that is also one of too few relays would leave no path, although another exit has one.
   const relays = usable.filter((d) => d.roles.relay);
-  const fitting = exits.filter((exit) => relays.length - (exit.roles.relay ? 1 : 0) >= hops - 1);
+  const { entries } = hops > 1 ? request : {};
+  const begins = (d: Descriptor) => entries === undefined || entries.includes(d.id);
+  const fitting = exits.filter(
+    (exit) =>
+      relays.length - (exit.roles.relay ? 1 : 0) >= hops - 1 &&
+      (hops === 1 || relays.some((relay) => relay !== exit && begins(relay))),
+  );
   const [exit] = draw(fitting, 1, request.suspicion, random);
   if (exit === undefined) return null;
-  const before = draw(
-    relays.filter((d) => d.id !== exit.id),
-    hops - 1,
-    request.suspicion,
-    random,
-  );
-  return [...before, exit];
+  const others = relays.filter((d) => d.id !== exit.id);
+  if (entries === undefined) return [...draw(others, hops - 1, request.suspicion, random), exit];
+  const first = draw(others.filter(begins), 1, request.suspicion, random);
+  const between = others.filter((d) => !first.includes(d));
+  return [...first, ...draw(between, hops - 2, request.suspicion, random), exit];
 }
 
 /** Whether there is a path at all. */

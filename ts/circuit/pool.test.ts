@@ -60,31 +60,52 @@ function world({ relayCount = 6, seed = 7 } = {}) {
     hops: 3,
     sizeClass: 'M',
   });
-  const pool = new CircuitPool({ host, builder, clock, log: quiet, suspicion });
-  return { relays, exits, dead, mute, dropping, circuits, connections, moves, clock, suspicion, builder, pool };
+  const lost: string[] = [];
+  const onLost = (exit: string) => void lost.push(exit);
+  const pool = new CircuitPool({ host, builder, clock, log: quiet, suspicion, onLost });
+  const to = { exit: exits[0]?.id as string };
+  const open = (key = '') => pool.route(key, to);
+  return {
+    to,
+    open,
+    lost,
+    relays,
+    exits,
+    dead,
+    mute,
+    dropping,
+    circuits,
+    connections,
+    moves,
+    clock,
+    suspicion,
+    builder,
+    pool,
+  };
 }
 
 describe('the pool of circuits', () => {
   it('shares one connection among flows without isolation, and gives each key one of its own', async () => {
-    const { pool } = world();
-    const [a, b] = [await pool.route(), await pool.route()];
+    const { open } = world();
+    const [a, b] = [await open(), await open()];
     expect(b.connection).toBe(a.connection);
-    const [x, y, x2] = await Promise.all([pool.route('user:x'), pool.route('user:y'), pool.route('user:x')]);
+    const [x, y, x2] = await Promise.all([open('user:x'), open('user:y'), open('user:x')]);
     expect(new Set([a.connection, x.connection, y.connection]).size).toBe(3);
     expect(x2.connection).toBe(x.connection);
   });
 
-  it('has the next circuit ready: another key waits for nothing', async () => {
-    const { pool, mute, relays } = world();
-    await pool.route();
+  it('has the next circuit to a warm exit ready: another key waits for nothing, and another exit has none', async () => {
+    const { pool, open, to, mute, relays } = world();
+    await open();
+    pool.warm([to]);
     await settle();
     for (const relay of relays) mute.add(relay.id);
-    expect((await pool.route('user:x')).circuit.path).toHaveLength(3);
+    expect((await open('user:x')).circuit.path).toHaveLength(3);
   });
 
   it('moves a stalled connection to a circuit over other relays to the same exit', async () => {
-    const { pool, circuits, connections, moves, dead, clock } = world();
-    const route = await pool.route();
+    const { pool, open, circuits, connections, moves, dead, clock } = world();
+    const route = await open();
     pool.hold(route);
     await settle();
     const { id: old, path: before } = route.circuit;
@@ -98,14 +119,14 @@ describe('the pool of circuits', () => {
     pool.handle({ type: 'connection_stalled', connection: route.connection, circuit: old, silent_ms: 2000 });
     await clock.pass(5_000);
     expect(moves).toHaveLength(1);
-    // The old one and the losers of the race are closed: what stands is in use, or the spare.
+    // The old one and the losers of the race are closed: what stands is in use.
     expect(circuits.has(old)).toBe(false);
-    expect(circuits.size).toBe(2);
+    expect(circuits.size).toBe(1);
   });
 
   it('gets past relays that say nothing within 3 s, since it tries several paths at a time', async () => {
-    const { pool, moves, mute, relays, clock } = world();
-    const route = await pool.route();
+    const { pool, open, moves, mute, relays, clock } = world();
+    const route = await open();
     pool.hold(route);
     await settle();
     const before = route.circuit.path;
@@ -125,8 +146,8 @@ describe('the pool of circuits', () => {
 
   it('finds the way past a dead relay in one race even where a path needs one of the old ones', async () => {
     for (let seed = 0; seed < 40; seed++) {
-      const { pool, moves, mute, clock } = world({ relayCount: 3, seed });
-      const route = await pool.route();
+      const { pool, open, moves, mute, clock } = world({ relayCount: 3, seed });
+      const route = await open();
       pool.hold(route);
       await settle();
       const victim = route.circuit.path[seed % 2] as string;
@@ -141,8 +162,8 @@ describe('the pool of circuits', () => {
   });
 
   it('keeps trying while the exit cannot be reached, and ends the streams in the end', async () => {
-    const { pool, connections, dead, clock, relays, moves } = world();
-    const route = await pool.route();
+    const { pool, open, connections, dead, clock, relays, moves } = world();
+    const route = await open();
     pool.hold(route);
     const stall = () =>
       pool.handle({
@@ -166,8 +187,8 @@ describe('the pool of circuits', () => {
 
   it('believes no relay for its answer to a set-up, only for what comes back: by a handshake, or after a move', async () => {
     // Two relays and one path: whoever is suspected is met again at once.
-    const { pool, relays, dropping, suspicion, clock } = world({ relayCount: 2 });
-    const route = await pool.route();
+    const { pool, open, relays, dropping, suspicion, clock } = world({ relayCount: 2 });
+    const route = await open();
     pool.hold(route);
     await settle();
     const suspected = () => relays.map(({ id }) => suspicion.of(id));
@@ -189,14 +210,14 @@ describe('the pool of circuits', () => {
     await clock.pass(3_000);
     expect(suspected()).toEqual([0, 0]);
     suspicion.failed([relays[0]?.id as string]);
-    await pool.route('user:other');
-    await pool.route('user:a third, since the second took the spare');
+    await open('user:other');
+    await open('user:a third');
     expect(suspected()).toEqual([0, 0]);
   });
 
   it('replaces a worn circuit without holding anything against its relays', async () => {
-    const { pool, moves } = world();
-    const route = await pool.route();
+    const { pool, open, moves } = world();
+    const route = await open();
     pool.hold(route);
     pool.handle({ type: 'circuit_worn', circuit: route.circuit.id });
     await settle();
@@ -204,8 +225,8 @@ describe('the pool of circuits', () => {
   });
 
   it('keeps streams on a worn circuit for as long as there is no other, and moves them once there is', async () => {
-    const { pool, moves, relays, dead, clock } = world();
-    const route = await pool.route();
+    const { pool, open, moves, relays, dead, clock } = world();
+    const route = await open();
     pool.hold(route);
     for (const { id } of relays) dead.add(id);
     pool.handle({ type: 'circuit_worn', circuit: route.circuit.id });
@@ -229,11 +250,11 @@ describe('the pool of circuits', () => {
   });
 
   it('gives new flows a fresh connection after ten minutes, and closes the old one with its last flow', async () => {
-    const { pool, connections, clock } = world();
-    const old = await pool.route();
+    const { pool, open, connections, clock } = world();
+    const old = await open();
     const release = pool.hold(old);
     await clock.pass(POOL_DEFAULTS.lifetimeMs + 1);
-    const fresh = await pool.route();
+    const fresh = await open();
     pool.hold(fresh);
     expect(fresh.connection).not.toBe(old.connection);
     expect(connections.has(old.connection)).toBe(true);
@@ -244,8 +265,8 @@ describe('the pool of circuits', () => {
   });
 
   it('closes a connection that has been idle, and keeps one that carries a flow', async () => {
-    const { pool, connections, clock } = world();
-    const [busy, idle] = [await pool.route(), await pool.route('user:x')];
+    const { pool, open, connections, clock } = world();
+    const [busy, idle] = [await open(), await open('user:x')];
     pool.hold(busy);
     pool.hold(idle)();
     await clock.pass(POOL_DEFAULTS.idleMs + 60_000);
@@ -254,21 +275,21 @@ describe('the pool of circuits', () => {
   });
 
   it('takes another path when one has a dead node', async () => {
-    const { pool, relays, dead } = world();
+    const { open, relays, dead } = world();
     for (const relay of relays.slice(0, 2)) dead.add(relay.id);
-    const route = await pool.route();
+    const route = await open();
     expect(route.circuit.path.some((id) => dead.has(id))).toBe(false);
   });
 
   it('leaves nothing behind when closed, a circuit under construction included', async () => {
-    const { pool, circuits, connections } = world();
-    await pool.route();
-    const late = pool.route('user:x');
-    const later = pool.route('user:y');
+    const { pool, open, circuits, connections } = world();
+    await open();
+    const late = open('user:x');
+    const later = open('user:y');
     pool.close();
     await Promise.allSettled([late, later]);
     await settle();
     expect([circuits.size, connections.size]).toEqual([0, 0]);
-    await expect(pool.route()).rejects.toThrow(/closed/);
+    await expect(open()).rejects.toThrow(/closed/);
   });
 });

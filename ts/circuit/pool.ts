@@ -1,16 +1,16 @@
 /**
- * The circuits a client keeps: one connection per circuit, one route per isolation key, one spare, and the replacement of
- * what fails under running streams.
+ * The circuits a client keeps: one connection per circuit, one route per isolation key and exit, spares to the exits of the
+ * window, and the replacement of what fails under running streams.
  *
  * Invariant: two isolation keys never share a circuit; a route takes new streams for `lifetimeMs` and is closed when the last
  * of them has gone; a failing circuit is replaced by another to the same exit, while its streams live, or its connection is
- * closed so that they end with an error.
+ * closed so that they end with an error; there are `spares` spares at most.
  */
 import { asWayfareError, WayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import type { CircuitId, ConnectionId, HostEvent, NodeHost, SizeClass } from '../core/host.js';
 import { after, delay, every, within } from '../core/timing.js';
-import type { Builder, Circuit } from './builder.js';
+import { type Builder, type Circuit, EntryError } from './builder.js';
 import type { Suspicion } from './suspicion.js';
 
 const BUILD_TRIES = 4;
@@ -25,17 +25,26 @@ const WORN_PAUSE_MS = 1000;
 /** Packets on their way over the old circuit may still come after a move. */
 const LINGER_MS = 3000;
 const SWEEP_MS = 15_000;
+/** An exit to which no spare could be had is left alone for so long. */
+const SPARE_PAUSE_MS = 10_000;
 
 export interface PoolOptions {
   /** New streams go to a new circuit after this. */
   lifetimeMs: number;
   /** A circuit without streams is closed after this. */
   idleMs: number;
-  /** Circuits kept ready for the next isolation key. */
+  /** Circuits built ahead at most, one to each exit that is to be kept warm. */
   spares: number;
 }
 
-export const POOL_DEFAULTS: PoolOptions = { lifetimeMs: 600_000, idleMs: 300_000, spares: 1 };
+export const POOL_DEFAULTS: PoolOptions = { lifetimeMs: 600_000, idleMs: 300_000, spares: 8 };
+
+/** Where a route ends. */
+export interface RouteEnd {
+  exit: string;
+  /** The path to take to it first, the exit included. Default: drawn. */
+  path?: readonly string[];
+}
 
 export interface Route {
   readonly connection: ConnectionId;
@@ -57,6 +66,8 @@ export interface PoolParts {
   options?: Partial<PoolOptions>;
   /** A route was made, moved, or given up. */
   onChange?(change: 'made' | 'moved' | 'lost', path: string[]): void;
+  /** No circuit to this exit is to be had, or it broke a connection off under its streams. */
+  onLost?(exit: string): void;
 }
 
 export class CircuitPool {
@@ -65,8 +76,11 @@ export class CircuitPool {
   readonly #routes = new Map<ConnectionId, Route>();
   readonly #current = new Map<string, Route>();
   readonly #making = new Map<string, Promise<Route>>();
-  readonly #spares: Route[] = [];
-  #sparesMaking = 0;
+  /** By exit. */
+  readonly #spares = new Map<string, Route>();
+  #warm: readonly RouteEnd[] = [];
+  readonly #notBefore_ms = new Map<string, number>();
+  #spareMaking = false;
   /** Calls off the late closing of circuits that connections have left. */
   readonly #lingering = new Set<() => void>();
   #closed = false;
@@ -82,33 +96,45 @@ export class CircuitPool {
     );
   }
 
-  /**
-   * A route for streams of this isolation key, made if there is none; to `exit`, where one is named. Take it with `hold` before
-   * the next await.
-   */
-  async route(key = '', exit?: string): Promise<Route> {
+  /** A route for streams of this isolation key, made if there is none. Take it with `hold` before the next await. */
+  async route(key: string, to: RouteEnd): Promise<Route> {
     if (this.#closed) throw new WayfareError('closed', 'the node is closed');
-    const isolation = exit === undefined ? key : `${key}\0${exit}`;
-    const current = this.#current.get(isolation);
-    if (current !== undefined && this.#isFresh(current) && !current.replacing) return current;
-    const spare = exit === undefined ? this.#takeSpare() : undefined;
-    if (spare !== undefined) {
-      this.#current.set(isolation, spare);
-      this.#refill();
-      return spare;
-    }
+    const ready = this.ready(key, to.exit);
+    if (ready !== undefined) return ready;
+    const isolation = isolationOf(key, to.exit);
     let making = this.#making.get(isolation);
     if (making === undefined) {
-      making = this.#make(exit);
+      making = this.#make(to);
       this.#making.set(isolation, making);
       const over = () => this.#making.delete(isolation);
       making.then((route) => {
         over();
         this.#current.set(isolation, route);
-        this.#refill();
       }, over);
     }
     return making;
+  }
+
+  /** The same, if it need not be made. */
+  ready(key: string, exit: string): Route | undefined {
+    const isolation = isolationOf(key, exit);
+    const current = this.#current.get(isolation);
+    if (current !== undefined && this.#isFresh(current) && !current.replacing) return current;
+    const spare = this.#spares.get(exit);
+    if (spare === undefined || !this.#isFresh(spare) || spare.replacing) return undefined;
+    this.#spares.delete(exit);
+    this.#current.set(isolation, spare);
+    this.#refill();
+    return spare;
+  }
+
+  /** To these exits a spare is kept from now on, as far as there may be so many: the first ones first. */
+  warm(exits: readonly RouteEnd[]): void {
+    this.#warm = exits.slice(0, this.#options.spares);
+    const now_ms = this.#parts.clock.now_ms();
+    for (const [exit, until_ms] of this.#notBefore_ms) if (until_ms <= now_ms) this.#notBefore_ms.delete(exit);
+    for (const [exit, spare] of this.#spares) if (!this.#warm.some((to) => to.exit === exit)) this.#discard(spare);
+    this.#refill();
   }
 
   /** Counts a stream on the route; returns the way to let go. */
@@ -123,11 +149,6 @@ export class CircuitPool {
       route.used_ms = this.#parts.clock.now_ms();
       if (route.streams === 0 && !this.#isFresh(route)) this.#discard(route);
     };
-  }
-
-  /** Where streams without isolation go now; empty before the first. */
-  path(): string[] {
-    return this.#current.get('')?.circuit.path ?? [];
   }
 
   routes(): readonly Route[] {
@@ -150,7 +171,9 @@ export class CircuitPool {
         return;
       case 'connection_down': {
         const route = this.#routes.get(event.connection);
-        if (route !== undefined) this.#lose(route);
+        if (route === undefined) return;
+        if (route.streams > 0) this.#parts.onLost?.(route.circuit.path.at(-1) as string);
+        this.#lose(route);
         return;
       }
     }
@@ -167,18 +190,21 @@ export class CircuitPool {
     return this.#routes.has(route.connection) && this.#parts.clock.now_ms() - route.made_ms < this.#options.lifetimeMs;
   }
 
-  #takeSpare(): Route | undefined {
-    for (;;) {
-      const spare = this.#spares.shift();
-      if (spare === undefined || (this.#isFresh(spare) && !spare.replacing)) return spare;
+  async #make({ exit, path }: RouteEnd): Promise<Route> {
+    try {
+      return await this.#connect(exit, path);
+    } catch (error) {
+      const { code } = asWayfareError(error, 'connection_failed');
+      if (!this.#closed && code !== 'no_path' && !(error instanceof EntryError)) this.#parts.onLost?.(exit);
+      throw error;
     }
   }
 
-  async #make(exit?: string): Promise<Route> {
+  async #connect(exit: string, path?: readonly string[]): Promise<Route> {
     const { host, clock, builder, suspicion } = this.#parts;
     let last: unknown;
     for (let i = 0; i < CONNECT_TRIES; i++) {
-      const circuit = await builder.build(BUILD_TRIES, exit);
+      const circuit = await builder.build(BUILD_TRIES, exit, i === 0 ? path : undefined);
       try {
         const opening = host.connectionOpen(circuit.id);
         const connection = await within(clock, CONNECT_MS_MAX, 'the connection to the exit', opening, (late) =>
@@ -205,14 +231,25 @@ export class CircuitPool {
     throw asWayfareError(last, 'connection_failed');
   }
 
+  /** One at a time: what is built ahead must not slow down what is wanted now. */
   #refill(): void {
-    if (this.#closed || this.#spares.length + this.#sparesMaking >= this.#options.spares) return;
-    this.#sparesMaking += 1;
-    this.#make()
-      .then((route) => this.#spares.push(route))
-      .catch((error) => this.#parts.log.debug('no spare circuit', { code: asWayfareError(error).code }))
+    if (this.#closed || this.#spareMaking) return;
+    const now_ms = this.#parts.clock.now_ms();
+    const to = this.#warm.find(({ exit }) => !this.#spares.has(exit) && (this.#notBefore_ms.get(exit) ?? 0) <= now_ms);
+    if (to === undefined) return;
+    this.#spareMaking = true;
+    this.#make(to)
+      .then((route) => {
+        if (this.#warm.some(({ exit }) => exit === to.exit)) this.#spares.set(to.exit, route);
+        else this.#discard(route);
+      })
+      .catch((error) => {
+        this.#notBefore_ms.set(to.exit, this.#parts.clock.now_ms() + SPARE_PAUSE_MS);
+        this.#parts.log.debug('no spare circuit', { code: asWayfareError(error).code });
+      })
       .finally(() => {
-        this.#sparesMaking -= 1;
+        this.#spareMaking = false;
+        this.#refill();
       });
   }
 
@@ -263,7 +300,7 @@ export class CircuitPool {
       this.#parts.onChange?.('moved', route.circuit.path);
     } catch (error) {
       log.warn('circuit lost, its streams with it', { why, code: asWayfareError(error, 'circuit_failed').code });
-      suspicion.failed([exit]);
+      if (!(error instanceof EntryError)) this.#parts.onLost?.(exit);
       this.#lose(route);
     } finally {
       route.replacing = false;
@@ -279,8 +316,7 @@ export class CircuitPool {
   #discard(route: Route): void {
     if (!this.#routes.delete(route.connection)) return;
     for (const [key, current] of this.#current) if (current === route) this.#current.delete(key);
-    const spare = this.#spares.indexOf(route);
-    if (spare >= 0) this.#spares.splice(spare, 1);
+    for (const [exit, spare] of this.#spares) if (spare === route) this.#spares.delete(exit);
     this.#parts.host.connectionClose(route.connection);
     this.#parts.host.circuitClose(route.circuit.id);
   }
@@ -294,6 +330,8 @@ export class CircuitPool {
     }
   }
 }
+
+const isolationOf = (key: string, exit: string): string => JSON.stringify([key, exit]);
 
 /** The smallest class that a connection which began on `sizeClass` can be moved to: jumbo ones find out anew what their path takes. */
 function atLeast(sizeClass: SizeClass): SizeClass | undefined {

@@ -185,6 +185,13 @@ test('a node comes up, answers status, peers and ping, and ends with 0 when it i
     version: 1,
     peers: [],
   });
+  expect(JSON.parse((await run(['paths', '--data-dir', 'node', '--json'])).out)).toMatchObject({
+    schema: 'wayfare.paths',
+    version: 1,
+    window: { size: 0, exits: 0, baseline: 8 },
+    hops: [],
+  });
+  expect((await run(['paths', '--data-dir', 'node'])).out).toMatch(/^window +0 of 0 exits, at least 8, 0 draining\n/);
   const ping = await run(['ping', '--data-dir', 'node', 'xyz', '--json']);
   expect(ping.code).toBe(2);
   expect(JSON.parse(ping.out)).toMatchObject({ schema: 'wayfare.error', version: 1, code: 'argument_invalid' });

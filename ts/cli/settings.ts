@@ -99,6 +99,7 @@ export async function nodeOptions(settings: Settings): Promise<NodeOptions> {
     bootstrap: await resolveBootstrap(config.bootstrap),
     exit: config.exit,
     hops: config.path.hops,
+    egress: egressOf(config),
     limits: limitsOf(config),
   };
 }
@@ -109,6 +110,11 @@ function webOptions({ config, file }: Settings): Pick<NodeOptions, 'web'> {
   if (host === undefined || certificate_file === undefined || key_file === undefined) return {};
   const at = (name: string) => (file === null ? resolve(name) : resolve(dirname(file), name));
   return { web: { host, certificateFile: at(certificate_file), keyFile: at(key_file) } };
+}
+
+function egressOf({ egress }: Config): NonNullable<NodeOptions['egress']> {
+  const { race_explore, race_most, ...rest } = egress;
+  return { ...rest, raceExplore: race_explore, raceMost: race_most };
 }
 
 function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {

@@ -99,6 +99,8 @@ export interface ExitRules {
   deny?: string[];
   /** CIDR blocks allowed although non-global. */
   allow?: string[];
+  /** CIDR blocks of which nothing is heard: neither dialled nor refused. */
+  drop?: string[];
 }
 
 /** A proxy on this machine. */
@@ -173,20 +175,49 @@ export type HostEvent =
   /** A client wants a stream to this node itself, at this port; answer with `inboundAccept` or `inboundRefuse`. */
   | { type: 'inbound_requested'; flow: FlowId; port: number }
   | { type: 'flow_closed'; flow: FlowId; reason: string; received: number; sent: number }
-  /** A proxy client wants `host:port`; answer with `proxyAssign` or `proxyRefuse`. */
+  /**
+   * A proxy client wants `host:port`; answer with `proxyAssign` or `proxyRefuse`. `udp` asks for an association: answer with
+   * `proxyAccept`; each destination that it then sends to is a request of kind `datagrams`.
+   */
   | {
       type: 'proxy_request';
       request: ProxyRequestId;
-      kind: 'tcp' | 'udp';
+      kind: 'tcp' | 'udp' | 'datagrams';
       protocol: 'socks5' | 'http';
       host: string;
       port: number;
-      /** The SOCKS user, by which streams are kept apart. */
+      /** User and password of the client, by which streams are kept apart. */
       user?: string;
+      /** The client's own address, `ip:port`. It goes to nobody. */
       source: string;
     }
-  /** The request's flow ended (or its client left). */
-  | { type: 'proxy_closed'; request: ProxyRequestId; received: number; sent: number; reason: string };
+  /** An exit has connected, or a first datagram has come: the request is carried there, and its other attempts are over. */
+  | { type: 'proxy_opened'; request: ProxyRequestId; connection: ConnectionId }
+  /** The attempt over this connection failed; assign another one, or refuse. */
+  | { type: 'proxy_failed'; request: ProxyRequestId; connection: ConnectionId; reason: string }
+  /** The request's flow ended (or its client left). `moved`: what `proxyMoved` has not told yet. */
+  | {
+      type: 'proxy_closed';
+      request: ProxyRequestId;
+      received: number;
+      sent: number;
+      reason: string;
+      moved?: ProxyMoved;
+    };
+
+/** What a proxied request has moved since it was last asked. Times are ages, microseconds. */
+export interface ProxyMoved {
+  first_us: number;
+  last_us: number;
+  sent: number;
+  received: number;
+  /** In so many pieces: reads of a stream, datagrams. */
+  pieces_sent: number;
+  pieces_received: number;
+}
+
+/** Numbers per row of `proxyMoved`: the request, then those of `ProxyMoved` in their order. */
+export const PROXY_MOVED = 7;
 
 /** Counts of one link since it is up. */
 export interface LinkStats {
@@ -366,9 +397,14 @@ export interface NodeHost {
   socksListen(options: ProxyOptions): Promise<{ proxy: ProxyId; address: string }>;
   httpListen(options: ProxyOptions): Promise<{ proxy: ProxyId; address: string }>;
   proxyClose(proxy: ProxyId): void;
+  /** Tries the request over this connection, beside those under way; of datagrams, in the place of the one before. */
   proxyAssign(request: ProxyRequestId, connection: ConnectionId): void;
+  /** Takes a request for an association. */
+  proxyAccept(request: ProxyRequestId): void;
   /** `code`: a drop reason or error code; the proxy answers its protocol's nearest. */
   proxyRefuse(request: ProxyRequestId, code: string): void;
+  /** Rows of `PROXY_MOVED` numbers of those requests that have moved something since this was last asked. */
+  proxyMoved(): Promise<Float64Array>;
 
   stats(): Promise<HostStats>;
   /** Closes everything; resolves when the thread has ended. */

@@ -93,7 +93,7 @@ interface Relay {
 
 export class Enumerator {
   readonly #random: Random;
-  readonly #entries: EntrySet;
+  readonly #entries: Pick<EntrySet, 'draw'> | null;
   readonly #options: EnumerateOptions;
   readonly #exits = new Map<string, Entry>();
   readonly #unseen = new Bag<Entry>();
@@ -102,7 +102,8 @@ export class Enumerator {
   readonly #relays = new Map<string, Relay>();
   readonly #relayBag = new Bag<Relay>();
 
-  constructor(random: Random, entries: EntrySet, options: Partial<EnumerateOptions> = {}) {
+  /** `entries` null: paths are the exit alone. */
+  constructor(random: Random, entries: Pick<EntrySet, 'draw'> | null, options: Partial<EnumerateOptions> = {}) {
     this.#random = random;
     this.#entries = entries;
     this.#options = { ...ENUMERATE_DEFAULTS, ...options };
@@ -164,6 +165,14 @@ export class Enumerator {
     return plans.length < count ? [...plans, ...this.#take(this.#again, count - plans.length, now_us)] : plans;
   }
 
+  /** Where verdicts keep all others out: those whose verdict ends first. */
+  condemnedHops(count: number, now_us: number): HopPlan[] {
+    const held = [...this.#unseen.items, ...this.#again.items].filter((entry) => entry.until_us > now_us);
+    held.sort((a, b) => a.until_us - b.until_us || (a.info.id < b.info.id ? -1 : 1));
+    for (const entry of held.slice(0, count)) entry.until_us = 0;
+    return held.length === 0 ? [] : this.hops(count, now_us);
+  }
+
   /** It is not in use any more, and may be had again from `until_us` on. */
   release(exit: string, until_us = 0): void {
     const entry = this.#exits.get(exit);
@@ -215,6 +224,7 @@ export class Enumerator {
   }
 
   #path(exit: string): string[] | null {
+    if (this.#entries === null) return [exit];
     const entry = this.#entries.draw(this.#random, [exit]);
     if (entry === null) return null;
     const path = [entry];

@@ -14,6 +14,3 @@ export interface FlowOrigin {
 /** Equal for two flows if and only if inlet, user and password are. */
 export const isolationKey = ({ inlet, user, password }: FlowOrigin): string =>
   JSON.stringify([inlet, user ?? null, password ?? null]);
-
-/** Under which a circuit is kept: one path for one isolation key. */
-export const circuitKey = (isolation: string, path: readonly string[]): string => JSON.stringify([isolation, ...path]);

@@ -28,11 +28,18 @@ export interface Choice {
   how: number;
   /** Nothing had come from the destination in the past K. */
   cold: boolean;
-  /** Attempts so far: the flow's own first. */
-  attempts: { hop: number; since_us: number }[];
+  /** Attempts so far: the flow's own first. `since_us`: when its exit was asked. `ended`: how one did before the race was decided. */
+  attempts: { hop: number; since_us: number; ended?: 'failed' | 'void' }[];
   /** So many attempts are to be made at once. */
   width: number;
   state: 'trying' | 'answered' | 'closed';
+}
+
+/** Who wants to know as it happens. */
+export interface PolicyWatch {
+  entered?(hop: WindowHop): void;
+  left?(hop: WindowHop): void;
+  verdict?(verdict: Verdict): void;
 }
 
 const NONE = new Uint32Array();
@@ -42,19 +49,28 @@ export class EgressPolicy {
   readonly window: HopWindow;
   readonly #egress: EgressBinding;
   readonly #verdicts: Verdicts;
+  readonly #watch: PolicyWatch;
   readonly #opened = new Float64Array(EGRESS_OPENED);
   readonly #one = new Uint32Array(1);
 
   /** `egress` was made with the same K and L. */
-  constructor(egress: EgressBinding, supply: HopSupply, now_us: number, choice: EgressPolicyChoice = {}) {
+  constructor(
+    egress: EgressBinding,
+    supply: HopSupply,
+    now_us: number,
+    choice: EgressPolicyChoice = {},
+    watch: PolicyWatch = {},
+  ) {
+    this.#watch = watch;
     this.options = egressOptions(choice);
     this.#egress = egress;
     egress.setWeighting(JSON.stringify(this.options.weighting));
     this.window = new HopWindow(egress, supply, this.options.window, now_us);
-    this.#verdicts = new Verdicts(egress, this.options, (at_us, hop, until_us) => {
+    const condemn = (at_us: number, hop: number, until_us: number) => {
       this.#left(this.window.remove(at_us, hop, until_us));
       this.#entered(at_us, this.window.fill(at_us));
-    });
+    };
+    this.#verdicts = new Verdicts(egress, this.options, condemn, (verdict) => watch.verdict?.(verdict));
     this.#entered(now_us, this.window.fill(now_us));
   }
 
@@ -94,6 +110,7 @@ export class EgressPolicy {
   /** One more attempt beside those made, through another hop, which it returns; -1 where there may be none. */
   more(now_us: number, choice: Choice): number {
     const { attempts, destination } = choice;
+    if (this.window.size === 0) return -1;
     if (choice.state !== 'trying' || choice.how === EGRESS_STICKY || attempts.length >= this.options.race.most)
       return -1;
     const tried = Uint32Array.from(attempts, ({ hop }) => hop);
@@ -103,6 +120,35 @@ export class EgressPolicy {
     this.#egress.attemptOpen(now_us, destination, hop);
     attempts.push({ hop, since_us: now_us });
     return hop;
+  }
+
+  /** A circuit is to be had first: until `asked`, no silence is the exit's. */
+  notYetAsked({ attempts }: Choice, hop: number): void {
+    const attempt = attempts.find((of) => of.hop === hop);
+    if (attempt !== undefined) attempt.since_us = Number.POSITIVE_INFINITY;
+  }
+
+  asked(now_us: number, { attempts }: Choice, hop: number): void {
+    const attempt = attempts.find((of) => of.hop === hop);
+    if (attempt !== undefined) attempt.since_us = now_us;
+  }
+
+  /** This attempt came to an end: its exit did not connect. It counts as silent once another one answers. */
+  failed(now_us: number, choice: Choice, hop: number): void {
+    this.#end(now_us, choice, hop, 'failed');
+  }
+
+  /** This attempt came to an end before its exit was asked: nothing is learnt of the two. */
+  voided(now_us: number, choice: Choice, hop: number): void {
+    this.#end(now_us, choice, hop, 'void');
+  }
+
+  #end(now_us: number, { state, attempts, destination }: Choice, hop: number, how: 'failed' | 'void'): void {
+    const at = attempts.findIndex((attempt) => attempt.hop === hop);
+    const attempt = attempts[at];
+    if (state !== 'trying' || attempt === undefined || attempt.ended !== undefined) return;
+    attempt.ended = how;
+    if (at > 0) this.#egress.attemptClose(now_us, destination, hop, how === 'failed');
   }
 
   /**
@@ -118,8 +164,10 @@ export class EgressPolicy {
     // First, so that the silence of the others is one of theirs.
     this.#verdicts.answered(now_us, hop, choice.destination);
     choice.attempts.forEach((attempt, at) => {
-      const silent = attempt !== won && now_us - attempt.since_us >= patience_us;
-      if (at > 0) this.#egress.attemptClose(now_us, choice.destination, attempt.hop, silent);
+      const { ended } = attempt;
+      const waited = ended === undefined && now_us - attempt.since_us >= patience_us;
+      const silent = attempt !== won && (ended === 'failed' || waited);
+      if (at > 0 && ended === undefined) this.#egress.attemptClose(now_us, choice.destination, attempt.hop, silent);
       if (silent) this.#verdicts.silent(now_us, attempt.hop, choice.destination);
     });
     if (hop !== choice.hop && this.window.get(hop) !== undefined && this.#egress.flowMove(now_us, choice.flow, hop))
@@ -138,10 +186,13 @@ export class EgressPolicy {
     choice.state = 'closed';
     const silent = failed && state === 'trying';
     if (state === 'trying')
-      for (const { hop } of attempts.slice(1)) this.#egress.attemptClose(now_us, destination, hop, failed);
+      for (const { hop, ended } of attempts.slice(1))
+        if (ended === undefined) this.#egress.attemptClose(now_us, destination, hop, failed);
     this.#egress.flowClose(now_us, choice.flow, failed);
-    if (silent) for (const { hop } of attempts) this.#verdicts.silent(now_us, hop, destination);
-    else if (failed) this.#verdicts.silent(now_us, choice.hop, destination);
+    if (silent) {
+      for (const { hop, ended, since_us } of attempts)
+        if (ended !== 'void' && since_us <= now_us) this.#verdicts.silent(now_us, hop, destination);
+    } else if (failed) this.#verdicts.silent(now_us, choice.hop, destination);
   }
 
   /** The circuit over this hop, or its exit, is gone. */
@@ -165,10 +216,15 @@ export class EgressPolicy {
   }
 
   #entered(now_us: number, hops: WindowHop[]): void {
-    for (const hop of hops) this.#verdicts.added(now_us, hop);
+    for (const hop of hops) {
+      this.#verdicts.added(now_us, hop);
+      this.#watch.entered?.(hop);
+    }
   }
 
   #left(hop: WindowHop | undefined): void {
-    if (hop !== undefined) this.#verdicts.removed(hop.hop);
+    if (hop === undefined) return;
+    this.#verdicts.removed(hop.hop);
+    this.#watch.left?.(hop);
   }
 }

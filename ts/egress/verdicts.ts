@@ -47,6 +47,7 @@ export class Verdicts {
   readonly #options: EgressPolicyOptions;
   /** *bad* and *disappeared*: the hop leaves the window. */
   readonly #condemn: (now_us: number, hop: number, until_us: number) => void;
+  readonly #tell: (verdict: Verdict) => void;
   readonly #hops = new Map<number, HopEvidence>();
   readonly #destinations = new Map<number, DestinationEvidence>();
   /** By exit, then by destination or ''. */
@@ -57,7 +58,9 @@ export class Verdicts {
     egress: EgressBinding,
     options: EgressPolicyOptions,
     condemn: (now_us: number, hop: number, until_us: number) => void,
+    tell: (verdict: Verdict) => void = () => {},
   ) {
+    this.#tell = tell;
     this.#egress = egress;
     this.#options = options;
     this.#condemn = condemn;
@@ -182,8 +185,10 @@ export class Verdicts {
     const strikes = last?.kind === kind ? last.evidence.strikes + 1 : 1;
     const until_us = now_us + Math.min(most_us, first[`${kind}_us`] * 2 ** Math.min(strikes - 1, 30));
     const evidence = { what, destinations, strikes };
-    const verdict = { kind, exit: of.exit, evidence, since_us: now_us, until_us };
-    passed.set(destination ?? '', destination === undefined ? verdict : { ...verdict, destination });
+    const verdict: Verdict = { kind, exit: of.exit, evidence, since_us: now_us, until_us };
+    if (destination !== undefined) verdict.destination = destination;
+    passed.set(destination ?? '', verdict);
+    this.#tell(verdict);
     if (id !== undefined) this.#egress.pairExclude(now_us, of.hop, id, until_us);
     else this.#condemn(now_us, of.hop, until_us);
   }

@@ -18,6 +18,8 @@ export interface ExitOptions {
   deny?: string[];
   /** CIDR blocks allowed although non-global. */
   allow?: string[];
+  /** CIDR blocks of which nothing is heard: neither connected to nor refused, as a firewall does that drops. */
+  drop?: string[];
 }
 
 export function exitRules(options: ExitOptions = {}): ExitRules {
@@ -34,5 +36,6 @@ export function exitRules(options: ExitOptions = {}): ExitRules {
     denyPorts: ports,
     deny: options.deny ?? [],
     allow: options.allow ?? [],
+    drop: options.drop ?? [],
   };
 }

@@ -18,6 +18,7 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'inboundRefuse',
   'proxyClose',
   'proxyAssign',
+  'proxyAccept',
   'proxyRefuse',
 ]);
 

@@ -217,7 +217,11 @@ class EngineHost implements NodeHost, AdoptingHost {
   // There is no proxy that these could be about.
   proxyClose(): void {}
   proxyAssign(): void {}
+  proxyAccept(): void {}
   proxyRefuse(): void {}
+  proxyMoved(): Promise<Float64Array> {
+    return Promise.resolve(new Float64Array());
+  }
 
   async stats(): Promise<HostStats> {
     const { relayed, circuits, reader_bytes, drops } = JSON.parse(this.#call((engine) => engine.stats())) as HostStats;

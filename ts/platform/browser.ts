@@ -12,7 +12,7 @@ import { WayfareNode } from '../runtime/node.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
 import { type FetchInit, fetchOver } from '../web/fetch.js';
 import { BrowserTransports, socketTransports } from './browser-transports.js';
-import { createWasmEngine, initWasm, type WasmSource, wasmCore } from './wasm.js';
+import { createWasmEgress, createWasmEngine, initWasm, type WasmSource, wasmCore } from './wasm.js';
 
 export {
   AbortedError,
@@ -26,7 +26,7 @@ export {
 } from '../base/errors.js';
 export type { Log, LogFields } from '../base/ports.js';
 export type { DialedConnection, DialTarget, OpenedFlow } from '../runtime/dial.js';
-export { type NodeEventMap, PathEvent, PeerEvent } from '../runtime/events.js';
+export { HopEvent, type NodeEventMap, PathEvent, PeerEvent, VerdictEvent } from '../runtime/events.js';
 export type { DialOptions } from '../runtime/node.js';
 export type { NodePeer, NodeStatus, PathHop } from '../runtime/options.js';
 export type { BootstrapPeer } from '../session/neighbours.js';
@@ -94,6 +94,7 @@ function pagePlatform(log: Log = silent): Platform {
     core: wasmCore(),
     reliable: socketTransports,
     createHost: engineHosts({ ...ports, transports: () => new BrowserTransports() }),
+    createEgress: createWasmEgress,
     clock: pageClock,
     random: pageRandom,
     log,

@@ -9,6 +9,7 @@ import type { NodeOptions, Platform } from '../runtime/options.js';
 import { readAuthority } from './authority.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore, newCertificate } from './native.js';
+import { createNativeEgress } from './native-egress.js';
 import { reliableTransports } from './reliable.js';
 import { FileStore } from './store.js';
 
@@ -26,6 +27,14 @@ export {
 } from '../base/errors.js';
 export type { Log, LogFields } from '../base/ports.js';
 export type { HostLimits, HostStats, LinkStats, LinkTransport, ProxyOptions } from '../core/host.js';
+export type {
+  ExitCounts,
+  ExitDestination,
+  ExitFlowInfo,
+  ExitHop,
+  ExitVerdict,
+  PathsReport,
+} from '../egress/report.js';
 export { type AgentOptions, FlowAgent, type SecureAgentOptions, SecureFlowAgent } from '../embed/agent.js';
 export { FlowDuplex, type FlowDuplexOptions, type FlowStreams } from '../embed/duplex.js';
 export { type DispatcherOptions, type FetchInit, type FetchInput, FlowDispatcher } from '../embed/fetch.js';
@@ -34,15 +43,18 @@ export type { TlsOptions } from '../embed/tls.js';
 export type { ExitOptions } from '../exit/rules.js';
 export type { DialedConnection, DialTarget, HostTarget, NodeTarget, OpenedFlow } from '../runtime/dial.js';
 export {
+  HopEvent,
   type NodeEventListener,
   type NodeEventListenerOptions,
   type NodeEventMap,
   PathEvent,
   PeerEvent,
+  VerdictEvent,
 } from '../runtime/events.js';
 export { type InboundConnection, type ListenOptions, NodeListener } from '../runtime/inbound.js';
 export type { DialOptions } from '../runtime/node.js';
 export type {
+  ExitChoiceOptions,
   Listening,
   ListenProxyOptions,
   NodeOptions,
@@ -67,6 +79,7 @@ export function nodePlatform(log: Log = silent): Platform {
   return {
     core: nativeCore(),
     createHost: createNativeHost,
+    createEgress: createNativeEgress,
     newCertificate,
     reliable: reliableTransports,
     readAuthority,

@@ -1,25 +1,52 @@
 /**
- * Answers proxy requests: which connection carries which client's flow. The bytes never come here.
+ * Answers proxy requests: which connections carry which client's flow. The bytes never come here.
  *
- * Invariant: every request is answered once, by `proxyAssign` or `proxyRefuse`; a SOCKS user's flows share no circuit with
- * another's.
+ * Invariant: every request is answered, by assignments or one refusal; a SOCKS user's flows share no circuit with another's.
  */
-import { asWayfareError } from '../base/errors.js';
+import { asWayfareError, errorOf } from '../base/errors.js';
 import type { Log } from '../base/ports.js';
-import type { CircuitPool } from '../circuit/pool.js';
-import type { HostEvent, NodeHost, ProxyRequestId } from '../core/host.js';
+import {
+  type ConnectionId,
+  type HostEvent,
+  type NodeHost,
+  PROXY_MOVED,
+  type ProxyMoved,
+  type ProxyRequestId,
+} from '../core/host.js';
+import type { Egress, ExitFlow } from '../egress/egress.js';
+import { isolationKey } from '../egress/isolation.js';
 
 export interface DeskParts {
   host: NodeHost;
   log: Log;
-  pool: Pick<CircuitPool, 'route' | 'hold'>;
+  egress: Pick<Egress, 'connect'>;
+}
+
+type Asked = Extract<HostEvent, { type: 'proxy_request' }>;
+type Over = Extract<HostEvent, { type: 'proxy_closed' }>;
+
+interface Waiting {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** A request that is not over. */
+interface Request {
+  abort: AbortController;
+  /** By connection. */
+  attempts: Map<ConnectionId, Waiting>;
+  flow: ExitFlow | null;
+  /** An exit has it. */
+  opened: boolean;
+  /** What moved before the flow was known here. */
+  early: ProxyMoved[];
 }
 
 export class ProxyDesk {
   readonly #parts: DeskParts;
-  /** Requests that are not over; the value lets go of the route, once one is assigned. */
-  readonly #open = new Map<ProxyRequestId, (() => void) | null>();
+  readonly #open = new Map<ProxyRequestId, Request>();
   #draining = false;
+  #collecting = false;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -34,28 +61,102 @@ export class ProxyDesk {
   }
 
   handle(event: HostEvent): void {
-    if (event.type === 'proxy_request') void this.#answer(event);
-    if (event.type === 'proxy_closed') {
-      this.#open.get(event.request)?.();
-      this.#open.delete(event.request);
+    switch (event.type) {
+      case 'proxy_request':
+        void this.#answer(event);
+        return;
+      case 'proxy_opened': {
+        const request = this.#open.get(event.request);
+        if (request === undefined) return;
+        request.opened = true;
+        request.attempts.get(event.connection)?.resolve();
+        return;
+      }
+      case 'proxy_failed':
+        this.#open
+          .get(event.request)
+          ?.attempts.get(event.connection)
+          ?.reject(errorOf(event.reason, `an exit did not connect: ${event.reason.replaceAll('_', ' ')}`));
+        return;
+      case 'proxy_closed':
+        this.#over(event);
+        return;
     }
   }
 
-  async #answer({ request, user }: Extract<HostEvent, { type: 'proxy_request' }>): Promise<void> {
-    const { host, pool, log } = this.#parts;
-    if (this.#draining) return host.proxyRefuse(request, 'draining');
-    this.#open.set(request, null);
+  /** Asks what the requests have moved. */
+  collect(): void {
+    if (this.#collecting || this.#open.size === 0) return;
+    this.#collecting = true;
+    this.#parts.host
+      .proxyMoved()
+      .then((rows) => {
+        for (let at = 0; at < rows.length; at += PROXY_MOVED) {
+          const [id, first_us, last_us, sent, received, pieces_sent, pieces_received] = rows.subarray(
+            at,
+            at + PROXY_MOVED,
+          ) as unknown as [number, number, number, number, number, number, number];
+          this.#moved(id, { first_us, last_us, sent, received, pieces_sent, pieces_received });
+        }
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#collecting = false;
+      });
+  }
+
+  #moved(id: ProxyRequestId, moved: ProxyMoved): void {
+    const request = this.#open.get(id);
+    if (request === undefined) return;
+    if (request.flow === null) request.early.push(moved);
+    else request.flow.moved(moved);
+  }
+
+  #over({ request: id, moved }: Over): void {
+    const request = this.#open.get(id);
+    if (request === undefined) return;
+    if (moved !== undefined) this.#moved(id, moved);
+    this.#open.delete(id);
+    if (request.flow !== null) request.flow.end();
+    // One that an exit has is about to be told of it; the others have nobody to connect for.
+    else if (!request.opened) request.abort.abort();
+  }
+
+  async #answer({ request: id, kind, host: name, port, user, source }: Asked): Promise<void> {
+    const { host, egress, log } = this.#parts;
+    if (this.#draining) return host.proxyRefuse(id, 'draining');
+    if (kind === 'udp') return host.proxyAccept(id);
+    const request: Request = {
+      abort: new AbortController(),
+      attempts: new Map(),
+      flow: null,
+      opened: false,
+      early: [],
+    };
+    this.#open.set(id, request);
+    const isolation = user === undefined ? '' : isolationKey({ inlet: 'proxy', user });
+    const protocol = kind === 'tcp' ? 'tcp' : 'udp';
     try {
-      const route = await pool.route(user === undefined ? '' : `user:${user}`);
-      // The client may have left while the circuit was built.
-      if (!this.#open.has(request)) return;
-      this.#open.set(request, pool.hold(route));
-      host.proxyAssign(request, route.connection);
+      const { flow } = await egress.connect(
+        { host: name, port, isolation, protocol, source },
+        { begin: (connection) => this.#assign(id, request, connection), discard() {} },
+        request.abort.signal,
+      );
+      for (const moved of request.early) flow.moved(moved);
+      if (this.#open.has(id)) request.flow = flow;
+      else flow.end();
     } catch (error) {
-      if (!this.#open.delete(request)) return;
+      if (!this.#open.delete(id)) return;
       const { code } = asWayfareError(error, 'circuit_failed');
       log.warn('proxy request refused', { code });
-      host.proxyRefuse(request, code);
+      host.proxyRefuse(id, code);
     }
+  }
+
+  #assign(id: ProxyRequestId, request: Request, connection: ConnectionId): Promise<void> {
+    return new Promise((resolve, reject) => {
+      request.attempts.set(connection, { resolve, reject });
+      this.#parts.host.proxyAssign(id, connection);
+    });
   }
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { NetworkError } from '../base/errors.js';
-import type { Route } from '../circuit/pool.js';
 import type { HostEvent, NodeHost } from '../core/host.js';
+import type { Egress, Wanted } from '../egress/egress.js';
+import type { FlowMoved } from '../egress/flow.js';
+import type { Attempt } from '../egress/race.js';
 import { settle } from '../testing/clock.js';
 import { quiet } from '../testing/log.js';
 import { ProxyDesk } from './desk.js';
@@ -33,53 +35,133 @@ describe('a proxy listener', () => {
 describe('the proxy desk', () => {
   function world() {
     const said: string[] = [];
-    const held = new Map<number, number>();
-    const pending: { isolation: string; resolve(connection: number): void; reject(error: unknown): void }[] = [];
+    const flows: { request: string; moved: [sent: number, received: number][]; ended: boolean }[] = [];
+    const pending: {
+      wanted: Wanted;
+      begin: (connection: number) => Promise<void>;
+      resolve(): void;
+      reject(error: unknown): void;
+      signal: AbortSignal | undefined;
+    }[] = [];
+    let rows = new Float64Array();
     const host = {
       proxyAssign: (request: number, connection: number) => void said.push(`assign ${request} ${connection}`),
+      proxyAccept: (request: number) => void said.push(`accept ${request}`),
       proxyRefuse: (request: number, code: string) => void said.push(`refuse ${request} ${code}`),
+      proxyMoved: async () => rows,
     } as unknown as NodeHost;
-    const pool = {
-      route: (isolation = '') =>
-        new Promise<Route>((resolve, reject) =>
-          pending.push({ isolation, resolve: (connection) => resolve({ connection } as Route), reject }),
-        ),
-      hold: ({ connection }: Route) => {
-        held.set(connection, (held.get(connection) ?? 0) + 1);
-        return () => void held.set(connection, (held.get(connection) ?? 0) - 1);
-      },
-    };
-    const desk = new ProxyDesk({ host, pool, log: quiet });
-    const ask = (request: number, user?: string) =>
+    const egress = {
+      connect: (wanted: Wanted, { begin }: Attempt<void>, signal?: AbortSignal) =>
+        new Promise<unknown>((resolve, reject) => {
+          const flow = { request: wanted.host, moved: [] as [number, number][], ended: false };
+          const held = {
+            moved: ({ sent, received }: FlowMoved) => void flow.moved.push([sent, received]),
+            end: () => {
+              flow.ended = true;
+            },
+          };
+          pending.push({
+            wanted,
+            begin,
+            reject,
+            signal,
+            resolve: () => {
+              flows.push(flow);
+              resolve({ flow: held });
+            },
+          });
+        }),
+    } as unknown as Pick<Egress, 'connect'>;
+    const desk = new ProxyDesk({ host, egress, log: quiet });
+    const ask = (request: number, user?: string, kind: 'tcp' | 'udp' | 'datagrams' = 'tcp') =>
       desk.handle({
         type: 'proxy_request',
         request,
-        kind: 'tcp',
+        kind,
         protocol: 'socks5',
-        host: 'example.com',
+        host: `host${request}.test`,
         port: 80,
         source: '127.0.0.1:5',
         ...(user !== undefined && { user }),
       } satisfies HostEvent);
+    const moved = { first_us: 5, last_us: 1, sent: 7, received: 9, pieces_sent: 1, pieces_received: 1 };
     const over = (request: number) =>
-      desk.handle({ type: 'proxy_closed', request, received: 0, sent: 0, reason: 'circuit_closed' });
-    return { said, held, pending, desk, ask, over };
+      desk.handle({ type: 'proxy_closed', request, received: 9, sent: 7, reason: 'done', moved });
+    const tell = (numbers: number[]) => {
+      rows = Float64Array.from(numbers);
+      desk.collect();
+    };
+    return { said, flows, pending, desk, ask, over, tell };
   }
 
-  it('assigns, holds the route while the flow lives, and keeps users apart', async () => {
-    const { said, held, pending, ask, over, desk } = world();
+  it('asks for an exit by host and port alone, and keeps users apart', async () => {
+    const { pending, ask, desk } = world();
     ask(1);
     ask(2, 'ann');
     ask(3, 'bob');
-    expect(pending.map((p) => p.isolation)).toEqual(['', 'user:ann', 'user:bob']);
-    for (const [i, p] of pending.entries()) p.resolve(10 + i);
+    ask(4, 'ann', 'datagrams');
+    const keys = pending.map(({ wanted }) => wanted.isolation);
+    expect(keys[0]).toBe('');
+    expect(new Set(keys).size).toBe(3);
+    expect(keys[3]).toBe(keys[1]);
+    expect(pending.map(({ wanted }) => [wanted.host, wanted.port, wanted.protocol])).toEqual([
+      ['host1.test', 80, 'tcp'],
+      ['host2.test', 80, 'tcp'],
+      ['host3.test', 80, 'tcp'],
+      ['host4.test', 80, 'udp'],
+    ]);
+    expect(desk.open).toBe(4);
+  });
+
+  it('assigns what is asked of it, hears how each attempt ends, and tells what moved until the end', async () => {
+    const { said, pending, desk, ask, over, flows, tell } = world();
+    ask(1);
+    const [first] = pending;
+    const attempts = [first?.begin(10), first?.begin(11)];
+    expect(said).toEqual(['assign 1 10', 'assign 1 11']);
+    desk.handle({ type: 'proxy_failed', request: 1, connection: 10, reason: 'exit_unreachable' });
+    await expect(attempts[0]).rejects.toMatchObject({ code: 'exit_unreachable' });
+    desk.handle({ type: 'proxy_opened', request: 1, connection: 11 });
+    await attempts[1];
+    // Before the flow is known here.
+    tell([1, 9, 3, 100, 0, 1, 0, 99, 1, 1, 5, 5, 1, 1]);
     await settle();
-    expect(said).toEqual(['assign 1 10', 'assign 2 11', 'assign 3 12']);
-    expect(held.get(10)).toBe(1);
+    first?.resolve();
+    await settle();
+    tell([1, 9, 3, 0, 1000, 0, 1]);
+    await settle();
     over(1);
     over(1);
-    expect(held.get(10)).toBe(0);
-    expect(desk.open).toBe(2);
+    expect(flows).toEqual([
+      {
+        request: 'host1.test',
+        moved: [
+          [100, 0],
+          [0, 1000],
+          [7, 9],
+        ],
+        ended: true,
+      },
+    ]);
+    expect(desk.open).toBe(0);
+  });
+
+  it('ends a flow whose client has left before it was known, with what it moved', async () => {
+    const { pending, desk, ask, over, flows } = world();
+    ask(1);
+    desk.handle({ type: 'proxy_opened', request: 1, connection: 11 });
+    over(1);
+    expect(pending[0]?.signal?.aborted).toBe(false);
+    pending[0]?.resolve();
+    await settle();
+    expect(flows).toMatchObject([{ moved: [[7, 9]], ended: true }]);
+  });
+
+  it('takes an association at once: its destinations are requests of their own', () => {
+    const { said, ask, pending } = world();
+    ask(1, undefined, 'udp');
+    expect(said).toEqual(['accept 1']);
+    expect(pending).toEqual([]);
   });
 
   it('refuses with the reason where there is no circuit, and while draining', async () => {
@@ -89,17 +171,18 @@ describe('the proxy desk', () => {
     await settle();
     desk.drain();
     ask(2);
-    expect(said).toEqual(['refuse 1 no_path', 'refuse 2 draining']);
+    ask(3, undefined, 'udp');
+    expect(said).toEqual(['refuse 1 no_path', 'refuse 2 draining', 'refuse 3 draining']);
     expect(desk.open).toBe(0);
   });
 
-  it('says nothing to a client that left while its circuit was built, and holds nothing for it', async () => {
-    const { said, held, pending, ask, over } = world();
+  it('calls off what a client has left, and says nothing to it', async () => {
+    const { said, pending, ask, over } = world();
     ask(1);
     over(1);
-    pending[0]?.resolve(10);
+    expect(pending[0]?.signal?.aborted).toBe(true);
+    pending[0]?.reject(new NetworkError('aborted', 'it was'));
     await settle();
     expect(said).toEqual([]);
-    expect(held.size).toBe(0);
   });
 });

@@ -4,6 +4,7 @@ import type { HostEvent } from '../core/host.js';
 import { unlessAborted } from '../core/timing.js';
 import { serves } from './announce.js';
 import { Certificates } from './certificates.js';
+import { KeptEntries } from './entries.js';
 import { loadIdentity, OnionKeys } from './keys.js';
 import { type NodeParts, WayfareNode } from './node.js';
 import { checkOptions, type NodeOptions, type Platform } from './options.js';
@@ -47,6 +48,8 @@ export async function createNodeOn(
     (events) => take(events),
   );
   const { newCertificate } = platform;
+  const entries = new KeptEntries(store);
+  await entries.load();
   const certificates =
     serves(roles) && newCertificate !== undefined && host.setCertificates !== undefined
       ? new Certificates(store, clock, newCertificate)
@@ -56,6 +59,7 @@ export async function createNodeOn(
     platform,
     keys,
     certificates,
+    entries,
     identitySeed,
     host,
     onEvents: (taker) => {

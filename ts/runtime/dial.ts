@@ -48,9 +48,11 @@ const OPEN_TRIES = 3;
 export interface BegunFlow extends OpenedFlow {
   flow: FlowId;
   release(): void;
+  /** Hears of bytes sent and received. */
+  count?(sent: number, received: number): void;
 }
 
-/** Asks the exit of a leased connection for a flow to `target`. */
+/** Asks the node at the end of a leased connection for a flow to `target`. */
 export function dialFlow(
   host: NodeHost,
   target: { host: string; port: number },
@@ -88,6 +90,7 @@ export function flowConnection(
   let readEnded = false;
   let writeEnded = false;
   let release = () => {};
+  let count: BegunFlow['count'];
   let unwatch = () => {};
   let resolveClosed!: () => void;
   let rejectClosed!: (error: unknown) => void;
@@ -123,7 +126,7 @@ export function flowConnection(
         begun.release();
         throw new AbortedError('aborted', 'the dial was aborted', { cause: signal?.reason });
       }
-      ({ flow, release } = begun);
+      ({ flow, release, count } = begun);
       // Also where nobody reads or writes, `closed` tells that it is over.
       unwatch = watch(flow, (reason) => end(errorOf(reason, `the flow broke: ${reason.replaceAll('_', ' ')}`)));
       return { local: begun.local };
@@ -145,9 +148,14 @@ export function flowConnection(
   };
   const { readable, writable } = byteStream(
     {
-      read: async () => host.flowRead(await id()),
+      async read() {
+        const data = await host.flowRead(await id());
+        if (data !== null) count?.(0, data.length);
+        return data;
+      },
       async write(data) {
         await host.flowWrite(await id(), data);
+        count?.(data.length, 0);
       },
       finish() {
         writeEnded = true;

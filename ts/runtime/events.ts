@@ -22,6 +22,40 @@ export class PathEvent extends Event {
   }
 }
 
+/** An exit entered or left the hop window of this client. */
+export class HopEvent extends Event {
+  /** `left`: no flow is given to it any more, those it has go on. */
+  readonly change: 'entered' | 'left';
+  /** The exit's id, 64 hex digits. */
+  readonly exit: string;
+
+  constructor(change: HopEvent['change'], exit: string) {
+    super('hop');
+    this.change = change;
+    this.exit = exit;
+  }
+}
+
+/** Something is held against an exit, for a while. */
+export class VerdictEvent extends Event {
+  /**
+   * `blocked`: one destination does not answer through this exit, and does through others (`node.paths()` says which). `bad`: it is slow
+   * or silent everywhere. `disappeared`: it, or every circuit to it, is gone.
+   */
+  readonly kind: 'bad' | 'blocked' | 'disappeared';
+  /** The exit's id, 64 hex digits. */
+  readonly exit: string;
+  /** How long it holds, milliseconds. */
+  readonly duration_ms: number;
+
+  constructor(kind: VerdictEvent['kind'], exit: string, duration_ms: number) {
+    super('verdict');
+    this.kind = kind;
+    this.exit = exit;
+    this.duration_ms = duration_ms;
+  }
+}
+
 /** A link to a neighbour came or went. */
 export class PeerEvent extends Event {
   /** The neighbour's id, 64 hex digits. */
@@ -44,6 +78,10 @@ export interface NodeEventMap {
   closed: Event;
   /** A circuit of this client's was made, moved or lost. */
   path: PathEvent;
+  /** An exit entered or left the window that this client's flows are spread over. */
+  hop: HopEvent;
+  /** Something is held against an exit, for a while. */
+  verdict: VerdictEvent;
   /** A link to a neighbour is up. A neighbour may have two. */
   peerup: PeerEvent;
   /** A link to a neighbour is down. */

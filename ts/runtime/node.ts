@@ -6,24 +6,23 @@
 import type { Descriptor } from '../base/directory.js';
 import { AbortedError, asWayfareError, NetworkError, UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
-import { Builder } from '../circuit/builder.js';
-import { hasPath } from '../circuit/path.js';
-import { CircuitPool } from '../circuit/pool.js';
-import { Suspicion } from '../circuit/suspicion.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
 import { after, delay, every, unlessAborted } from '../core/timing.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
+import type { ExitChange } from '../egress/egress.js';
+import type { PathsReport } from '../egress/report.js';
 import { exitRules } from '../exit/rules.js';
-import { ProxyDesk } from '../proxy/desk.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
 import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
 import type { Certificates } from './certificates.js';
-import { type DialedConnection, dialFlow, type Lease } from './dial.js';
-import { NodeEventTarget, PathEvent, PeerEvent } from './events.js';
+import { ClientSide } from './client.js';
+import type { DialedConnection } from './dial.js';
+import type { KeptEntries } from './entries.js';
+import { HopEvent, NodeEventTarget, PathEvent, PeerEvent, VerdictEvent } from './events.js';
 import { Inbound, type ListenOptions, type NodeListener } from './inbound.js';
 import { idOf, type OnionKeys } from './keys.js';
 import type {
@@ -64,6 +63,7 @@ export interface NodeParts {
   keys: OnionKeys;
   /** Of a relay or exit that browsers can call. */
   certificates: Certificates | null;
+  entries: KeptEntries;
   identitySeed: Uint8Array;
   host: NodeHost;
   onEvents: (take: (events: HostEvent[]) => void) => void;
@@ -85,8 +85,8 @@ export class WayfareNode extends NodeEventTarget {
   readonly #directory: GossipDirectory;
   readonly #neighbours: Neighbours;
   readonly #listeners: ReliableListeners;
-  readonly #pool: CircuitPool;
-  readonly #desk: ProxyDesk;
+  readonly #entries: KeptEntries;
+  readonly #client: ClientSide;
   readonly #inbound: Inbound;
   /** Who wants to know when a dialled flow breaks. */
   readonly #flows = new Map<FlowId, (reason: string) => void>();
@@ -136,30 +136,26 @@ export class WayfareNode extends NodeEventTarget {
           .catch(() => {}),
     });
     this.#listeners = new ReliableListeners(options, platform, log, (came) => this.#neighbours.accept(came));
-    const suspicion = new Suspicion(clock);
-    const builder = new Builder({
-      host,
-      descriptors: () => this.#directory.descriptors(),
-      link: (id) => this.#neighbours.reach(id),
-      clock,
-      random,
-      log,
-      suspicion,
+    this.#entries = parts.entries;
+    this.#client = new ClientSide({
       self: this.id,
-      hops: options.hops ?? 3,
-      sizeClass: options.sizeClass ?? 'X',
+      options,
+      platform,
+      host,
+      log,
+      directory: this.#directory,
+      entries: parts.entries,
+      link: (id) => this.#neighbours.reach(id),
+      watch: this.#watch,
+      onPath: (change, path) => void this.dispatchEvent(new PathEvent(change, this.#hops(path))),
+      onExit: (change) => this.#tell(change),
     });
-    const onChange = (change: PathEvent['change'], path: string[]) =>
-      void this.dispatchEvent(new PathEvent(change, this.#hops(path)));
-    this.#pool = new CircuitPool({ host, builder, clock, log, suspicion, onChange });
-    this.#desk = new ProxyDesk({ host, pool: this.#pool, log });
     const listens = this.#roles.includes('listener');
     this.#inbound = new Inbound({ host, self: this.id, listens, watch: this.#watch });
     parts.onEvents((events) => {
       for (const event of events) {
         this.#neighbours.handle(event);
-        this.#pool.handle(event);
-        this.#desk.handle(event);
+        this.#client.handle(event);
         this.#inbound.handle(event);
         if (event.type === 'flow_closed' && event.reason !== 'done') this.#flows.get(event.flow)?.(event.reason);
         if (event.type === 'link_up') this.dispatchEvent(new PeerEvent('peerup', event.peer));
@@ -241,13 +237,8 @@ export class WayfareNode extends NodeEventTarget {
 
   #missing(): string[] {
     if (!this.#roles.includes('client')) return [];
-    const descriptors = this.#directory.descriptors();
-    const hops = this.#options.hops ?? 3;
-    const now_s = this.#platform.clock.now_ms() / 1000;
-    if (hasPath({ descriptors, self: this.id, hops, now_s })) return [];
-    const exits = descriptors.filter((d) => d.roles.exit).length;
-    const relays = descriptors.filter((d) => d.roles.relay).length;
-    return [`no path yet: ${exits} exits and ${relays} relays are known, a path has ${hops} hops`];
+    const missing = this.#client.missing();
+    return missing === undefined ? [] : [missing];
   }
 
   /**
@@ -260,8 +251,7 @@ export class WayfareNode extends NodeEventTarget {
     this.#open();
     const checked = checkTarget(target, this.id);
     if (this.#draining) throw new AbortedError('draining', 'the node is draining and takes no new flows');
-    const key = options.isolation === undefined ? undefined : `key:${options.isolation}`;
-    return dialFlow(this.#host, checked, () => this.#lease(key, checked.node), this.#watch, options.signal);
+    return this.#client.dial(checked, options.isolation, options.signal);
   }
 
   readonly #watch = (flow: FlowId, broken: (reason: string) => void): (() => void) => {
@@ -281,23 +271,27 @@ export class WayfareNode extends NodeEventTarget {
     return this.#inbound.listen(options);
   }
 
-  /** The right to open a flow on a connection of this isolation key, to `node` where one is named. */
-  async #lease(key: string | undefined, node: string | undefined): Promise<Lease> {
-    if (node !== undefined && this.#directory.get(node)?.roles.listener !== true) {
-      throw new NetworkError('peer_unknown', `node ${node.slice(0, 8)} is not known to listen`, {
-        hint: 'wait for its descriptor; it must have the role "listener"',
-      });
-    }
-    const route = await this.#pool.route(key, node);
-    return { connection: route.connection, release: this.#pool.hold(route) };
-  }
-
-  /** The current path of flows without isolation, first hop first; empty before the first flow. */
+  /** The path of the latest flow without isolation, or what `connect()` has opened for the next; empty before the first. */
   path(): PathHop[] {
-    return this.#hops(this.#pool.path());
+    return this.#hops(this.#client.path());
   }
 
-  #hops(ids: string[]): PathHop[] {
+  /** The exits that flows are spread over, what is known of each, and the flows that run. */
+  paths(): PathsReport {
+    this.#open();
+    return this.#client.paths();
+  }
+
+  #tell(change: ExitChange): void {
+    if (change.type === 'hop') {
+      this.dispatchEvent(new HopEvent(change.change, change.hop.exit));
+      return;
+    }
+    const { kind, exit, since_us, until_us } = change.verdict;
+    this.dispatchEvent(new VerdictEvent(kind, exit, Math.round((until_us - since_us) / 1000)));
+  }
+
+  #hops(ids: readonly string[]): PathHop[] {
     return ids.map((id, i) => ({
       id,
       address: this.#directory.get(id)?.addresses[0] ?? '',
@@ -308,7 +302,7 @@ export class WayfareNode extends NodeEventTarget {
   /** Opens the path that the next flow without isolation will take, and gives it. */
   async connect({ signal }: SignalOptions = {}): Promise<PathHop[]> {
     this.#open();
-    await unlessAborted(signal, 'the connecting', this.#pool.route());
+    await unlessAborted(signal, 'the connecting', this.#client.connect());
     return this.path();
   }
 
@@ -390,14 +384,14 @@ export class WayfareNode extends NodeEventTarget {
   async drain(timeout_ms = DRAIN_MS, { signal }: SignalOptions = {}): Promise<void> {
     this.#open();
     this.#draining = true;
-    this.#desk.drain();
+    this.#client.drain();
     this.#inbound.drain();
     this.#host.drain();
     const { clock } = this.#platform;
     const deadline_ms = clock.monotonic_ms() + timeout_ms;
     while (clock.monotonic_ms() < deadline_ms && this.#closing === null) {
       const { client, exit } = await this.#host.stats();
-      if (client.flows_open + exit.flows_open + this.#desk.open === 0) return;
+      if (client.flows_open + exit.flows_open + this.#client.open === 0) return;
       await unlessAborted(signal, 'the drain', delay(clock, POLL_MS));
     }
   }
@@ -418,11 +412,12 @@ export class WayfareNode extends NodeEventTarget {
     this.#inbound.close();
     this.#neighbours.close();
     this.#listeners.close();
-    this.#pool.close();
+    this.#client.close();
     this.#directory.close();
     this.#identitySeed.fill(0);
     for (const broken of [...this.#flows.values()]) broken('closed');
     await this.#host.close();
+    await this.#entries.settled();
     this.dispatchEvent(new Event('closed'));
   }
 

@@ -4,7 +4,9 @@ import { UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
 import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
+import type { CreateEgress } from '../core/egress.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions, SizeClass } from '../core/host.js';
+import type { EgressPolicyChoice } from '../egress/options.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 import type { AuthorityCertificate, ReliableTransports } from '../transport/reliable-ports.js';
@@ -29,6 +31,32 @@ export interface WebOptions {
   keyFile: string;
 }
 
+/** How flows are spread over exits (docs/decisions/0009-egress-choice.md). */
+export interface ExitChoiceOptions {
+  /** N: exits that flows are spread over at least, as far as the directory has them. Default 8. */
+  hops?: number;
+  /** S: how many join where one destination is asked for often. Default 2. */
+  step?: number;
+  /** R: connections to one destination within K above which they do. Default 4. */
+  per?: number;
+  /** K: the seconds for which data weigh. Default 10. */
+  window_s?: number;
+  /** L: the seconds over which connections to one destination are counted, at most 62. Default 60. */
+  sequence_s?: number;
+  /** Exits asked at once for a destination that nothing has come from within K. Default 1: no other exit learns of it. */
+  race?: number;
+  /** Exits asked at once where one is tried although another is known to serve. Default 1. */
+  raceExplore?: number;
+  /** Exits asked for one connection at most. Default 4. */
+  raceMost?: number;
+  /** After so many milliseconds without an answer one more exit is asked; 0: never. Default 500. */
+  stagger_ms?: number;
+  /** Circuits built ahead while there are connections, one to each exit. Default 8. */
+  ahead?: number;
+  /** First hops that all paths begin with; drawn once and kept. Default 3. */
+  entries?: number;
+}
+
 /** How a node is made. Everything may be left out: that is a client that knows nobody yet. */
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
@@ -49,6 +77,8 @@ export interface NodeOptions {
   exit?: ExitOptions;
   /** Hops of a path, the exit included: 1 to 5. Default 3. */
   hops?: number;
+  /** How its flows are spread over exits. */
+  egress?: ExitChoiceOptions;
   /**
    * The largest payload of its circuits' packets: M 1,202 bytes, L 1,314; J 8,854 and X 16,238 where every link of a path is fast
    * and takes them, else the next smaller class. Default X. Links too small for M or L carry those in halves.
@@ -66,6 +96,7 @@ export interface NodeOptions {
 export interface Platform {
   core: Core;
   createHost: CreateHost;
+  createEgress: CreateEgress;
   /** Where hosts can listen to browsers. */
   newCertificate?: NewCertificate;
   /** Sessions over TCP, for where UDP is blocked. */
@@ -167,11 +198,47 @@ export function checkOptions(options: NodeOptions): void {
   const hops = options.hops ?? 3;
   if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
     throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
+  checkExitChoice(options.egress ?? {});
   const unknown = (options.roles ?? []).find((role) => !ROLES.includes(role));
   if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: ${ROLES.join(', ')}`);
   const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
   if (bad !== undefined)
     throw new UsageError('argument_invalid', `the bootstrap peer "${bad.id}" is no node id: 64 hex digits`);
+}
+
+/** The least and the most of each. */
+const EXIT_CHOICE: Record<keyof ExitChoiceOptions, [least: number, most: number]> = {
+  hops: [1, 1024],
+  step: [0, 256],
+  per: [1, 1_000_000],
+  window_s: [1, 62],
+  sequence_s: [1, 62],
+  race: [1, 8],
+  raceExplore: [1, 8],
+  raceMost: [1, 16],
+  stagger_ms: [0, 60_000],
+  ahead: [0, 64],
+  entries: [1, 64],
+};
+
+function checkExitChoice(options: ExitChoiceOptions): void {
+  for (const [name, [least, most]] of Object.entries(EXIT_CHOICE)) {
+    const value = options[name as keyof ExitChoiceOptions];
+    if (value !== undefined && (!Number.isInteger(value) || value < least || value > most))
+      throw new UsageError('argument_invalid', `egress.${name} must be ${least} to ${most}, not ${value}`);
+  }
+  if ((options.window_s ?? 10) > (options.sequence_s ?? 60))
+    throw new UsageError('argument_invalid', 'egress.window_s must not be longer than egress.sequence_s');
+}
+
+/** The same in the policy's terms. */
+export function exitChoice(options: ExitChoiceOptions = {}): EgressPolicyChoice {
+  const { hops = 8, step = 2, per = 4, window_s = 10, sequence_s = 60 } = options;
+  const { race = 1, raceExplore = 1, raceMost = 4, stagger_ms = 500 } = options;
+  return {
+    window: { baseline: hops, step, per, window_us: window_s * 1e6, sequence_us: sequence_s * 1e6 },
+    race: { cold: race, explore: raceExplore, most: raceMost, stagger_us: stagger_ms * 1000 },
+  };
 }
 
 export type { BootstrapPeer, Descriptor, ProxyOptions };

@@ -3,6 +3,7 @@
 import { toHex } from '../base/hex.js';
 import type { Log, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
+import type { CreateEgress } from '../core/egress.js';
 import type { CreateEngine } from '../core/engine.js';
 import type { CreateHost } from '../core/host.js';
 import { engineHosts } from '../host/engine-host.js';
@@ -24,6 +25,7 @@ export interface SimNodeParts {
   plan: NodePlan;
   core: Core;
   createEngine: CreateEngine;
+  createEgress: CreateEgress;
   time: VirtualTime;
   network: SimNetwork;
   random: SeededRandom;
@@ -71,6 +73,7 @@ export class SimNode {
       {
         core,
         createHost: this.#hosts(random),
+        createEgress: this.#parts.createEgress,
         clock: this.#clock,
         random,
         log: log.child({ node: plan.name }),

@@ -8,6 +8,7 @@
  */
 import type { Log } from '../base/ports.js';
 import type { Core } from '../core/core.js';
+import type { CreateEgress } from '../core/egress.js';
 import type { CreateEngine } from '../core/engine.js';
 import type { BootstrapPeer } from '../session/neighbours.js';
 import { type Outcome, runFlow } from './fetch.js';
@@ -46,6 +47,7 @@ export interface SeedResult {
 export interface SimParts {
   core: Core;
   createEngine: CreateEngine;
+  createEgress: CreateEgress;
   log?: Log;
   /** Takes every line of the trace. */
   sink?: (line: string) => void;

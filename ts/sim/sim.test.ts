@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { nativeCore } from '../platform/native.js';
+import { createNativeEgress } from '../platform/native-egress.js';
 import { createNativeEngine } from '../platform/native-engine.js';
 import { runSeed, type SeedResult } from './run.js';
 
@@ -28,7 +29,11 @@ test(`${SEEDS} seeds: nothing altered, doubled, stuck, leaked or dropped without
   // Another process, after other seeds: the same to the microsecond.
   expect(new Set(results.map((result) => result.hash)).size).toBe(SEEDS);
   for (const { seed, hash } of results.slice(0, REPEATED).reverse()) {
-    const again = await runSeed(seed, { core: nativeCore(), createEngine: createNativeEngine });
+    const again = await runSeed(seed, {
+      core: nativeCore(),
+      createEngine: createNativeEngine,
+      createEgress: createNativeEgress,
+    });
     expect(`seed ${seed}: ${again.hash}`).toBe(`seed ${seed}: ${hash}`);
   }
 }, 600_000);

@@ -4,6 +4,7 @@
  * `soak.ts FROM COUNT STEP`; with `--trace` the trace of each goes to stderr.
  */
 import { nativeCore } from '../platform/native.js';
+import { createNativeEgress } from '../platform/native-egress.js';
 import { createNativeEngine } from '../platform/native-engine.js';
 import { runSeed } from './run.js';
 
@@ -12,6 +13,7 @@ const traced = process.argv.includes('--trace');
 const parts = {
   core: nativeCore(),
   createEngine: createNativeEngine,
+  createEgress: createNativeEgress,
   ...(traced && { sink: (line: string) => void process.stderr.write(line) }),
 };
 for (let i = 0; i < count; i++) {

@@ -17,6 +17,7 @@ export async function startNetwork(
   relayCount: number,
   exitCount: number,
   more: NodeOptions = {},
+  ofExit: (index: number) => NodeOptions = () => ({}),
 ): Promise<TestNetwork> {
   const nodes: WayfareNode[] = [];
   const add = async (options: NodeOptions) => {
@@ -37,7 +38,7 @@ export async function startNetwork(
     const relays: WayfareNode[] = [];
     const exits: WayfareNode[] = [];
     for (let i = 0; i < relayCount; i++) relays.push(await add({ roles: ['relay'] }));
-    for (let i = 0; i < exitCount; i++) exits.push(await add({ roles: ['exit'] }));
+    for (let i = 0; i < exitCount; i++) exits.push(await add({ roles: ['exit'], ...ofExit(i) }));
     const client = await add({ roles: ['client'] });
     await client.ready(AbortSignal.timeout(10_000));
     const all = [...nodes];

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use napi::bindgen_prelude::Either;
-use napi::bindgen_prelude::{Null, Object, Uint8Array};
+use napi::bindgen_prelude::{Float64Array, Null, Object, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
@@ -69,6 +69,7 @@ pub struct ExitRules {
     pub deny_ports: Option<Vec<u16>>,
     pub deny: Option<Vec<String>>,
     pub allow: Option<Vec<String>>,
+    pub drop: Option<Vec<String>>,
 }
 
 #[napi(object)]
@@ -292,6 +293,7 @@ impl NativeNode {
             deny_ports: rules.deny_ports.unwrap_or(defaults.deny_ports),
             deny: rules.deny.unwrap_or(defaults.deny),
             allow: rules.allow.unwrap_or(defaults.allow),
+            drop: rules.drop.unwrap_or(defaults.drop),
         };
         self.with(|node| node.set_exit_rules(&rules))?.map_err(thrown)
     }
@@ -437,6 +439,25 @@ impl NativeNode {
     #[napi]
     pub fn proxy_assign(&self, request: u32, connection: u32) -> Result<()> {
         self.with(|node| node.proxy_assign(request, connection))
+    }
+
+    #[napi]
+    pub fn proxy_accept(&self, request: u32) -> Result<()> {
+        self.with(|node| node.proxy_accept(request))
+    }
+
+    /// Rows of `PROXY_MOVED` numbers.
+    #[napi(ts_return_type = "Promise<Float64Array>")]
+    pub fn proxy_moved<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let (answer, moved) = promise(env, |rows: Vec<(u32, driver::MovedSince)>| {
+            let numbers = |(request, of): (u32, driver::MovedSince)| {
+                let moved = [of.first_us, of.last_us, of.sent, of.received, of.pieces_sent, of.pieces_received];
+                std::iter::once(f64::from(request)).chain(moved.map(|number| number as f64))
+            };
+            Float64Array::new(rows.into_iter().flat_map(numbers).collect())
+        })?;
+        self.with(|node| node.proxy_moved(answer))?;
+        Ok(moved)
     }
 
     #[napi]

@@ -74,10 +74,12 @@ impl Network {
         let (requests, decide) = mpsc::unbounded_channel();
         let on_events = move |events: Vec<Event>| {
             for event in events {
-                if let Event::ProxyRequest { request, .. } = event {
-                    // The deciding task lives as long as the network.
-                    let _ = requests.send(request);
-                }
+                // The deciding task lives as long as the network.
+                let _ = match event {
+                    Event::ProxyRequest { request, .. } => requests.send((request, None)),
+                    Event::ProxyFailed { request, reason, .. } => requests.send((request, Some(reason))),
+                    _ => continue,
+                };
             }
         };
         let peers = [
@@ -134,14 +136,18 @@ impl Network {
     }
 }
 
-/// Gives every request of a proxy client a connection, once there is one.
+/// Gives every request of a proxy client a connection, once there is one, and no second one.
 async fn assign(
     node: Arc<Node>,
-    mut requests: mpsc::UnboundedReceiver<u32>,
+    mut requests: mpsc::UnboundedReceiver<(u32, Option<&'static str>)>,
     mut connections: tokio::sync::watch::Receiver<Vec<u32>>,
 ) {
     let mut turn = 0;
-    while let Some(request) = requests.recv().await {
+    while let Some((request, failed)) = requests.recv().await {
+        if let Some(reason) = failed {
+            node.proxy_refuse(request, reason.into());
+            continue;
+        }
         let Ok(known) = connections.wait_for(|known| !known.is_empty()).await else { return };
         turn += 1;
         node.proxy_assign(request, known[turn % known.len()]);

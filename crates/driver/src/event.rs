@@ -2,6 +2,19 @@
 
 use serde::Serialize;
 
+/// What a request has moved since it was last asked. Times are ages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MovedSince {
+    /// Since the first of it moved, and the last.
+    pub first_us: u64,
+    pub last_us: u64,
+    pub sent: u64,
+    pub received: u64,
+    /// In so many pieces: reads of a stream, datagrams.
+    pub pieces_sent: u64,
+    pub pieces_received: u64,
+}
+
 /// One event. Ids are never used twice by one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -72,10 +85,24 @@ pub enum Event {
         user: Option<String>,
         source: String,
     },
+    /// The exit of this connection has connected: the request is carried there, and its other attempts are over.
+    ProxyOpened {
+        request: u32,
+        connection: u32,
+    },
+    /// The attempt over this connection failed; assign another one, or refuse.
+    ProxyFailed {
+        request: u32,
+        connection: u32,
+        reason: &'static str,
+    },
     ProxyClosed {
         request: u32,
         received: u64,
         sent: u64,
         reason: &'static str,
+        /// What moved since `proxy_moved` was last asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        moved: Option<MovedSince>,
     },
 }

@@ -17,8 +17,10 @@ use wayfare_engine::Status;
 use wayfare_exit::{Denied, parse_host};
 use wayfare_proxy::Body;
 use wayfare_quic::Instant;
+use wayfare_types::Reason;
 
-use crate::pump::{End, Moved, Pump};
+use crate::moved::Moved;
+use crate::pump::{End, Pump};
 use crate::world::Shared;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(8);
@@ -58,7 +60,14 @@ pub(crate) async fn serve(node: Rc<Shared>, flow: u32, host: String, port: u16) 
 }
 
 async fn dial(node: &Shared, host: &str, port: u16) -> Result<(TcpStream, SocketAddr), Status> {
-    let addresses = allowed(node, host, port).await?;
+    let mut addresses = allowed(node, host, port).await?;
+    let policy = node.world.borrow().policy.clone();
+    addresses.retain(|&address| !policy.is_silent(address));
+    if addresses.is_empty() {
+        node.world.borrow_mut().count(Reason::ExitAddressDenied);
+        sleep(CONNECT_WITHIN).await;
+        return Err(Status::TimedOut);
+    }
     let tcp = timeout(CONNECT_WITHIN, connect(&addresses, port)).await.map_err(|_| Status::TimedOut)??;
     // Without it the kernel would wait for acknowledgements that come a round trip of the whole path later.
     let local = tcp.set_nodelay(true).and_then(|()| tcp.local_addr()).map_err(|_| Status::Unreachable)?;

@@ -17,6 +17,7 @@ use wayfare_engine::{Status, UdpAddress};
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::associate::Back;
 use crate::exit;
 use crate::world::{Job, Shared, World};
 
@@ -66,13 +67,16 @@ impl World {
 
     pub fn association_closed(&mut self, udp: u32) {
         self.associations.remove(&udp);
-        self.proxied_udp.remove(&udp);
+        if let Some(queue) = self.proxied_udp.remove(&udp) {
+            // Where it is full, the next datagram tells.
+            let _ = queue.try_send(Back { udp, datagram: None });
+        }
     }
 
     /// At an exit: to be sent there. At a client: for the program that owns the association.
     pub fn association_datagram(&mut self, now: Instant, udp: u32, address: UdpAddress, data: Bytes) {
         if let Some(queue) = self.proxied_udp.get(&udp) {
-            if queue.try_send((address, data)).is_err() {
+            if queue.try_send(Back { udp, datagram: Some((address, data)) }).is_err() {
                 self.count(Reason::QueueFull);
             }
             return;
@@ -105,6 +109,9 @@ impl World {
         }
         if let Err(denied) = self.policy.check(to) {
             return self.count(denied.reason());
+        }
+        if self.policy.is_silent(to.ip()) {
+            return self.count(Reason::ExitAddressDenied);
         }
         let Some(association) = self.associations.get_mut(&udp) else { return };
         let slot = if to.is_ipv4() { &mut association.v4 } else { &mut association.v6 };

@@ -18,7 +18,7 @@ use crate::world::{Job, Shared, World};
 /// The most one read for JavaScript gives.
 const READ_MAX: usize = 64 << 10;
 /// An exit that neither connects nor refuses is given up after this.
-const OPEN_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const OPEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a flow ends that both sides finished.
 pub(crate) const DONE: &str = "done";
@@ -220,6 +220,25 @@ impl Shared {
             }
         });
         tokio::time::timeout(OPEN_WITHIN, opened).await.unwrap_or(Err(Reason::Timeout))
+    }
+
+    /// Waits until one of the flows, each beside its connection, is opened or refused; which, by its place.
+    pub async fn first_opened(&self, flows: &[(u32, u32)]) -> (usize, Result<Option<SocketAddr>, Reason>) {
+        poll_fn(|cx| {
+            let mut world = self.world.borrow_mut();
+            for (at, (_, flow)) in flows.iter().enumerate() {
+                let Some(slot) = world.flows.get_mut(flow) else {
+                    return Poll::Ready((at, Err(Reason::CircuitClosed)));
+                };
+                match (slot.closed, slot.opened) {
+                    (Some(reason), _) => return Poll::Ready((at, Err(reason))),
+                    (None, Some(local)) => return Poll::Ready((at, Ok(local))),
+                    (None, None) => slot.watcher = Some(cx.waker().clone()),
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Waits until the flow breaks.

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::Answer;
 use crate::attached::Attachment;
-use crate::event::Event;
+use crate::event::{Event, MovedSince};
 use crate::options::{ExitRules, Options, ProxyOptions};
 use crate::proxy::{self, Decision, Protocol};
 use crate::resolve::{Resolver, SystemResolver};
@@ -310,8 +310,14 @@ impl Node {
         });
     }
 
+    /// Tries the request over this connection, beside what is tried already: the first exit that connects has it.
     pub fn proxy_assign(&self, request: u32, connection: u32) {
         self.decide(request, Decision::Assign(connection));
+    }
+
+    /// Takes a request for an association, whose destinations are requests of their own.
+    pub fn proxy_accept(&self, request: u32) {
+        self.decide(request, Decision::Accept);
     }
 
     pub fn proxy_refuse(&self, request: u32, code: String) {
@@ -320,10 +326,19 @@ impl Node {
 
     fn decide(&self, request: u32, decision: Decision) {
         self.act(move |node| {
-            if let Some(waiting) = node.world.borrow_mut().decisions.remove(&request) {
+            if let Some(waiting) = node.world.borrow().decisions.get(&request) {
                 // A client that has just left needs no decision.
-                let _ = waiting.send(decision);
+                let _ = waiting.send((request, decision));
             }
+        });
+    }
+
+    /// What the requests of proxy clients have moved since this was last asked; those that moved nothing are left out.
+    pub fn proxy_moved(&self, answer: Answer<Vec<(u32, MovedSince)>>) {
+        self.act(move |node| {
+            let now = Instant::now();
+            let world = node.world.borrow();
+            answer.give(Ok(world.moved.iter().filter_map(|(&id, moved)| Some((id, moved.take(now)?))).collect()));
         });
     }
 

@@ -133,11 +133,12 @@ pub struct ExitRules {
     pub deny_ports: Vec<u16>,
     pub deny: Vec<String>,
     pub allow: Vec<String>,
+    pub drop: Vec<String>,
 }
 
 impl Default for ExitRules {
     fn default() -> Self {
-        Self { allow_loopback: false, deny_ports: vec![25], deny: Vec::new(), allow: Vec::new() }
+        Self { allow_loopback: false, deny_ports: vec![25], deny: Vec::new(), allow: Vec::new(), drop: Vec::new() }
     }
 }
 
@@ -155,6 +156,7 @@ impl ExitRules {
             denied_ports: self.deny_ports.clone(),
             deny: blocks(&self.deny)?,
             allow: blocks(&self.allow)?,
+            drop: blocks(&self.drop)?,
         })
     }
 }

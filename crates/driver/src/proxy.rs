@@ -1,7 +1,7 @@
 //! The proxies that programs on this machine speak to: listen, understand, ask TypeScript, answer, pump.
 //!
-//! A complete request becomes a `proxy_request` event; TypeScript assigns it a connection or refuses it. Then the
-//! flow is opened and the client answered in its own protocol.
+//! A complete request becomes a `proxy_request` event; TypeScript assigns it a connection, several, or refuses it. The first
+//! whose exit connects has it: nothing of the client's has gone out before, and then the client is answered in its own protocol.
 //!
 //! Invariant: a client holds a bounded buffer and a place among [`CLIENTS_MAX`], and loses both when a deadline passes.
 
@@ -14,24 +14,26 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use wayfare_proxy::socks5::{self, ReplyCode};
 use wayfare_proxy::{Credentials, Failure as Refusal, Http, Kind, Progress, Request, Socks5, Step, http};
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::attempts::{Attempts, Decisions};
 use crate::event::Event;
 use crate::flows::DONE;
+use crate::moved::Moved;
 use crate::options::ProxyOptions;
-use crate::pump::{End, Moved, Pump, write_all};
+use crate::pump::{End, Pump, write_all};
 use crate::world::Shared;
 use crate::{Failure, associate};
 
 /// Clients of one proxy at a time; more wait in the kernel's queue.
 const CLIENTS_MAX: usize = 4096;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-const ASSIGN_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const ASSIGN_WITHIN: Duration = Duration::from_secs(30);
 /// For a refused client to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 /// What a client may send ahead of its answer.
@@ -39,9 +41,12 @@ const EARLY_MAX: usize = 64 << 10;
 const BACKLOG: u32 = 1024;
 
 /// What TypeScript says to a request.
+#[derive(Debug)]
 pub(crate) enum Decision {
-    /// Over this connection.
+    /// An attempt over this connection, beside those under way.
     Assign(u32),
+    /// An association may be had.
+    Accept,
     /// A drop reason or error code.
     Refuse(String),
 }
@@ -175,7 +180,7 @@ async fn serve(
     request: Request,
     mut input: BytesMut,
 ) {
-    let (decided, decision) = oneshot::channel();
+    let (decided, mut decisions) = mpsc::unbounded_channel();
     let id = {
         let world = &mut *node.world.borrow_mut();
         let id = world.next_id();
@@ -192,83 +197,86 @@ async fn serve(
         id
     };
     node.kick();
-    let moved = Moved::default();
-    let decision = while_here(tcp, &mut input, timeout(ASSIGN_WITHIN, decision)).await;
-    node.world.borrow_mut().decisions.remove(&id);
-    let ended = match decision {
-        None => "client_left",
-        Some(Ok(Ok(Decision::Assign(connection)))) if request.kind == Kind::UdpAssociate => {
-            associate::serve(node, tcp, connection, &moved).await
+    let moved = Rc::new(Moved::default());
+    let ended = if request.kind == Kind::UdpAssociate {
+        let decision = while_here(tcp, &mut input, timeout(ASSIGN_WITHIN, decisions.recv())).await;
+        node.world.borrow_mut().decisions.remove(&id);
+        match decision {
+            None => "client_left",
+            Some(Ok(Some((_, Decision::Refuse(code))))) => refused(tcp, protocol, &code).await,
+            Some(Ok(Some(_))) => associate::serve(node, tcp, request.isolation, &moved).await,
+            Some(Ok(None) | Err(_)) => unanswered(node, tcp, protocol).await,
         }
-        Some(Ok(Ok(Decision::Assign(connection)))) => {
-            carry(node, protocol, tcp, connection, request, input, &moved).await
-        }
-        Some(Ok(Ok(Decision::Refuse(code)))) => {
-            refuse(tcp, protocol, refusal(&code)).await;
-            Reason::ALL.iter().find(|r| r.name() == code).map_or("refused", |r| r.name())
-        }
-        Some(Ok(Err(_)) | Err(_)) => {
-            node.world.borrow_mut().count(Reason::Timeout);
-            refuse(tcp, protocol, Refusal::Network).await;
-            Reason::Timeout.name()
-        }
+    } else {
+        node.world.borrow_mut().moved.insert(id, moved.clone());
+        carry(node, protocol, tcp, id, &mut decisions, request, input, &moved).await
     };
-    let (received, sent) = (moved.received.get(), moved.sent.get());
-    node.world.borrow_mut().events.push(Event::ProxyClosed { request: id, received, sent, reason: ended });
+    let (received, sent) = moved.total();
+    let world = &mut *node.world.borrow_mut();
+    world.decisions.remove(&id);
+    let told = world.moved.remove(&id).and_then(|moved| moved.take(Instant::now()));
+    world.events.push(Event::ProxyClosed { request: id, received, sent, reason: ended, moved: told });
     node.kick();
 }
 
-/// Opens the flow, answers the client and pumps until the end; says how it ended.
+/// TypeScript has said nothing in time.
+async fn unanswered(node: &Rc<Shared>, tcp: &TcpStream, protocol: Protocol) -> &'static str {
+    node.world.borrow_mut().count(Reason::Timeout);
+    refuse(tcp, protocol, Refusal::Network).await;
+    Reason::Timeout.name()
+}
+
+async fn refused(tcp: &TcpStream, protocol: Protocol, code: &str) -> &'static str {
+    refuse(tcp, protocol, refusal(code)).await;
+    Reason::ALL.iter().find(|r| r.name() == code).map_or("refused", |r| r.name())
+}
+
+/// Finds a connection whose exit connects, answers the client and pumps until the end; says how it ended.
+#[allow(clippy::too_many_arguments, reason = "it is the second half of `serve`")]
 async fn carry(
     node: &Rc<Shared>,
     protocol: Protocol,
     tcp: &TcpStream,
-    connection: u32,
+    id: u32,
+    decisions: &mut Decisions,
     request: Request,
     mut input: BytesMut,
     moved: &Moved,
 ) -> &'static str {
-    let begun = node.world.borrow_mut().flow_begin(Instant::now(), connection, &request.host, request.port);
-    let flow = match begun {
-        Ok(flow) => flow,
-        Err(reason) => {
-            refuse(tcp, protocol, refusal(reason.name())).await;
-            return reason.name();
+    let mut attempts = Attempts::new(node, id);
+    let won = while_here(tcp, &mut input, attempts.race(decisions, &request)).await;
+    node.world.borrow_mut().decisions.remove(&id);
+    let (flow, local) = match won {
+        None => return "client_left",
+        Some(Err(None)) => return unanswered(node, tcp, protocol).await,
+        Some(Err(Some(code))) => return refused(tcp, protocol, &code).await,
+        Some(Ok(opened)) => opened,
+    };
+    // The others are over before a byte of the client's is on its way.
+    drop(attempts);
+    let (answer, head) = match (request.kind, protocol) {
+        (Kind::Forward, _) => (Vec::new(), request.head),
+        (_, Protocol::Http) => (http::ESTABLISHED.to_vec(), Vec::new()),
+        (_, Protocol::Socks5) => {
+            (socks5::reply(ReplyCode::Succeeded, local.unwrap_or(socks5::UNSPECIFIED)), Vec::new())
         }
     };
-    node.kick();
-    let ended = match while_here(tcp, &mut input, node.flow_opened(flow)).await {
-        None => {
-            node.world.borrow_mut().engine.flow_reset(Instant::now(), flow);
-            "client_left"
+    let begun = async {
+        send(tcp, answer).await.map_err(|_| Reason::FlowReset)?;
+        if head.is_empty() {
+            return Ok(());
         }
-        Some(Err(reason)) => {
-            refuse(tcp, protocol, refusal(reason.name())).await;
-            reason.name()
-        }
-        Some(Ok(local)) => {
-            let (answer, head) = match (request.kind, protocol) {
-                (Kind::Forward, _) => (Vec::new(), request.head),
-                (_, Protocol::Http) => (http::ESTABLISHED.to_vec(), Vec::new()),
-                (_, Protocol::Socks5) => {
-                    (socks5::reply(ReplyCode::Succeeded, local.unwrap_or(socks5::UNSPECIFIED)), Vec::new())
-                }
-            };
-            let begun = async {
-                send(tcp, answer).await.map_err(|_| Reason::FlowReset)?;
-                if head.is_empty() { Ok(()) } else { node.flow_put(flow, head.into()).await }
-            };
-            let pump = Pump { node, flow, end: End::Client, tcp, moved };
-            let ended = match begun.await {
-                Ok(()) => pump.run(input.freeze(), request.body).await,
-                Err(reason) => Err(reason),
-            };
-            ended.map_or_else(|reason| reason.name(), |()| DONE)
-        }
+        moved.sent(head.len() as u64);
+        node.flow_put(flow, head.into()).await
+    };
+    let pump = Pump { node, flow, end: End::Client, tcp, moved };
+    let ended = match begun.await {
+        Ok(()) => pump.run(input.freeze(), request.body).await,
+        Err(reason) => Err(reason),
     };
     node.world.borrow_mut().flow_end(Instant::now(), flow);
     node.kick();
-    ended
+    ended.map_or_else(|reason| reason.name(), |()| DONE)
 }
 
 /// Waits for `wanted` while the client stays; `None` once it has left. What it sends meanwhile is kept, up to a bound.

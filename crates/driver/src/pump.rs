@@ -7,7 +7,6 @@
 //! Invariant: a pump reads on only when what it has read was taken, and tells a flow's window that bytes were consumed
 //! only once the socket has them. So a reader that stops, stops its writer.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use wayfare_proxy::Body;
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::moved::Moved;
 use crate::world::Shared;
 
 /// The most one read takes off a socket, and the most a flow is read ahead of its socket.
@@ -40,15 +40,6 @@ const SHARE: usize = 4 * READ;
 pub(crate) enum End {
     Client,
     Exit,
-}
-
-/// What a pump has moved.
-#[derive(Default)]
-pub(crate) struct Moved {
-    /// From the flow to the socket.
-    pub received: Cell<u64>,
-    /// From the socket to the flow.
-    pub sent: Cell<u64>,
 }
 
 pub(crate) struct Pump<'a> {
@@ -120,7 +111,7 @@ impl Pump<'_> {
         }
         let moved = bytes.len() as u64;
         self.node.flow_put(self.flow, bytes).await?;
-        self.moved.sent.set(self.moved.sent.get() + moved);
+        self.moved.sent(moved);
         let world = &mut *self.node.world.borrow_mut();
         match self.end {
             End::Client => world.client_stats.bytes_out += moved,
@@ -136,7 +127,7 @@ impl Pump<'_> {
         while self.node.flow_take(self.flow, READ, &mut chunks).await? {
             let moved: usize = chunks.iter().map(Bytes::len).sum();
             write_all(self.tcp, &mut chunks).await.map_err(|_| Reason::FlowReset)?;
-            self.moved.received.set(self.moved.received.get() + moved as u64);
+            self.moved.received(moved as u64);
             {
                 let world = &mut *self.node.world.borrow_mut();
                 world.engine.flow_consumed(Instant::now(), self.flow, moved);

@@ -23,12 +23,14 @@ use wayfare_types::{NodeId, Reason};
 
 use crate::Failure;
 use crate::answer::Answer;
+use crate::associate::Back;
 use crate::attached::Attached;
 use crate::event::Event;
 use crate::exit_udp::Associations;
 use crate::fast::FastPath;
 use crate::flows::FlowSlot;
 use crate::links::{Link, LinkId};
+use crate::moved::Moved;
 use crate::options::Options;
 use crate::proxy::Decision;
 use crate::random::{SystemRandom, unix_ms};
@@ -92,10 +94,13 @@ pub(crate) struct World {
     pub flows: FxHashMap<u32, FlowSlot>,
     pub associations: Associations,
     /// Associations of proxy clients, whose tasks wait for what comes back.
-    pub proxied_udp: HashMap<u32, tokio::sync::mpsc::Sender<(wayfare_engine::UdpAddress, bytes::Bytes)>>,
+    pub proxied_udp: HashMap<u32, tokio::sync::mpsc::Sender<Back>>,
     pub circuit_waits: HashMap<u32, Answer<u32>>,
     pub connection_waits: HashMap<u32, Answer<u32>>,
-    pub decisions: HashMap<u32, tokio::sync::oneshot::Sender<Decision>>,
+    /// Requests of proxy clients on which TypeScript may still decide something.
+    pub decisions: HashMap<u32, tokio::sync::mpsc::UnboundedSender<(u32, Decision)>>,
+    /// What each request that runs has moved.
+    pub moved: HashMap<u32, Rc<Moved>>,
     pub proxies: HashMap<u32, tokio::task::AbortHandle>,
     /// Whether destinations are dialled here, and whether streams to this node itself are taken.
     pub dials: bool,
@@ -238,6 +243,7 @@ impl World {
             circuit_waits: HashMap::new(),
             connection_waits: HashMap::new(),
             decisions: HashMap::new(),
+            moved: HashMap::new(),
             proxies: HashMap::new(),
             dials: options.roles.exit,
             listens: options.roles.listener,

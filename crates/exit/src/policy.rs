@@ -25,11 +25,13 @@ pub struct ExitPolicy {
     pub deny: Vec<Cidr>,
     /// Blocks that are dialled although the table refuses them, such as a private network behind the exit.
     pub allow: Vec<Cidr>,
+    /// Blocks that are neither dialled nor refused: whoever asks waits, as before a firewall that drops.
+    pub drop: Vec<Cidr>,
 }
 
 impl Default for ExitPolicy {
     fn default() -> Self {
-        Self { allow_loopback: false, denied_ports: vec![25], deny: Vec::new(), allow: Vec::new() }
+        Self { allow_loopback: false, denied_ports: vec![25], deny: Vec::new(), allow: Vec::new(), drop: Vec::new() }
     }
 }
 
@@ -113,12 +115,21 @@ impl ExitPolicy {
         if dialled.is_empty() { Err(denied) } else { Ok(dialled) }
     }
 
-    /// `deny` also counts for the IPv4 address that is carried inside an IPv6 one.
-    fn denies(&self, address: IpAddr) -> bool {
-        let inside = match address {
-            IpAddr::V6(v6) => special::nat64(v6).or_else(|| special::isatap(v6)).map(IpAddr::V4),
-            IpAddr::V4(_) => None,
-        };
-        self.deny.iter().any(|block| block.contains(address) || inside.is_some_and(|v4| block.contains(v4)))
+    /// Whether nothing is to be heard of the address, although it may be dialled.
+    pub fn is_silent(&self, address: IpAddr) -> bool {
+        lists(&self.drop, address.to_canonical())
     }
+
+    fn denies(&self, address: IpAddr) -> bool {
+        lists(&self.deny, address)
+    }
+}
+
+/// A block also counts for the IPv4 address that is carried inside an IPv6 one.
+fn lists(blocks: &[Cidr], address: IpAddr) -> bool {
+    let inside = match address {
+        IpAddr::V6(v6) => special::nat64(v6).or_else(|| special::isatap(v6)).map(IpAddr::V4),
+        IpAddr::V4(_) => None,
+    };
+    blocks.iter().any(|block| block.contains(address) || inside.is_some_and(|v4| block.contains(v4)))
 }

@@ -290,3 +290,15 @@ fn ports_are_refused_at_every_address() {
     assert!(matches!(policy.check("[::1]:443".parse().unwrap()), Err(Denied::Special(..))));
     assert!((1..=u16::MAX).filter(|&port| policy.check_port(port).is_err()).eq([25]));
 }
+
+#[test]
+fn what_an_operator_drops_is_silent_in_every_spelling_and_may_still_be_dialled_elsewhere() {
+    let policy = ExitPolicy { drop: vec!["203.0.114.0/24".parse().unwrap()], ..ExitPolicy::default() };
+    for text in ["203.0.114.7", "::ffff:203.0.114.7", "64:ff9b::203.0.114.7"] {
+        let address: IpAddr = text.parse().unwrap();
+        assert!(policy.is_silent(address), "{text}");
+        assert!(policy.check_address(address).is_ok(), "{text}");
+    }
+    assert!(!policy.is_silent("203.0.115.7".parse().unwrap()));
+    assert!(!ExitPolicy::default().is_silent("203.0.114.7".parse().unwrap()));
+}

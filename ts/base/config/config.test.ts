@@ -60,6 +60,11 @@ test.each([
     'config.toml:1: roles cannot be "relai"; did you mean "relay"? valid: "client", "relay", "exit", in any mix',
   ],
   ['[path]\nhops = 6', 'config.toml:2: path.hops cannot be 6; valid: a number from 1 to 5'],
+  ['[egress]\nrace = 9', 'config.toml:2: egress.race cannot be 9; valid: a number from 1 to 8'],
+  [
+    '[egress]\nsequence_s = 20\nwindow_s = 30',
+    'config.toml:3: egress.window_s cannot be 30; valid: up to egress.sequence_s, 20',
+  ],
   ['path.hops = "three"', 'config.toml:1: path.hops cannot be "three"; valid: a number from 1 to 5'],
   [
     'listen = ["localhost:1"]',

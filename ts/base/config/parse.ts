@@ -161,6 +161,9 @@ function crossCheck(config: Config, where: (key: string) => string): void {
     refuse(`web.${given}`, `web.${given} needs web.${missing}; browsers need a name, its certificate and the key`);
   if (given !== undefined && config.listen_reliable.length === 0)
     refuse(`web.${given}`, `web.${given} needs listen_reliable, the TCP address where browsers are answered`);
+  const { window_s, sequence_s } = config.egress;
+  if (window_s > sequence_s)
+    refuse('egress.window_s', `egress.window_s cannot be ${window_s}; valid: up to egress.sequence_s, ${sequence_s}`);
   for (const address of config.advertise) {
     if (address.endsWith(':0'))
       refuse('advertise', `advertise cannot be "${address}"; valid: an address with its port`);

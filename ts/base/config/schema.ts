@@ -48,9 +48,25 @@ export const Schema = z.strictObject({
       deny_ports: z.array(port).default([25]),
       deny: z.array(cidr).default([]),
       allow: z.array(cidr).default([]),
+      drop: z.array(cidr).default([]),
     })
     .prefault({}),
   path: z.strictObject({ hops: z.int().min(1).max(5).default(3) }).prefault({}),
+  egress: z
+    .strictObject({
+      hops: z.int().min(1).max(1024).default(8),
+      step: z.int().min(0).max(256).default(2),
+      per: z.int().min(1).max(1_000_000).default(4),
+      window_s: z.int().min(1).max(62).default(10),
+      sequence_s: z.int().min(1).max(62).default(60),
+      race: z.int().min(1).max(8).default(1),
+      race_explore: z.int().min(1).max(8).default(1),
+      race_most: z.int().min(1).max(16).default(4),
+      stagger_ms: z.int().min(0).max(60_000).default(500),
+      ahead: z.int().min(0).max(64).default(8),
+      entries: z.int().min(1).max(64).default(3),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       circuits: z.int().min(1).default(100_000),
@@ -182,9 +198,69 @@ export const KEYS: Record<string, KeyInfo> = {
     valid: BLOCKS,
     kind: 'list',
   },
+  'exit.drop': {
+    doc: 'Blocks of which clients hear nothing: neither connected to nor refused, as behind a firewall that drops.',
+    valid: BLOCKS,
+    kind: 'list',
+  },
   'path.hops': {
     doc: 'Hops of a circuit, the exit included.',
     valid: 'a number from 1 to 5',
+    kind: 'number',
+  },
+  'egress.hops': {
+    doc: 'Exits that flows are spread over at least, as far as so many are known (N in docs/decisions/0009).',
+    valid: 'a number from 1 to 1024',
+    kind: 'number',
+  },
+  'egress.step': {
+    doc: 'How many exits join where one destination is asked for often (S).',
+    valid: 'a number from 0 to 256',
+    kind: 'number',
+  },
+  'egress.per': {
+    doc: 'Connections to one destination within window_s above which they join (R).',
+    valid: 'a number from 1 to 1000000',
+    kind: 'number',
+  },
+  'egress.window_s': {
+    doc: 'Seconds for which what an exit has carried weighs (K); not more than sequence_s.',
+    valid: 'a number from 1 to 62',
+    kind: 'number',
+  },
+  'egress.sequence_s': {
+    doc: 'Seconds over which connections to one destination are counted (L).',
+    valid: 'a number from 1 to 62',
+    kind: 'number',
+  },
+  'egress.race': {
+    doc: 'Exits asked at once for a destination that has not answered within window_s. More are faster, and learn of it.',
+    valid: 'a number from 1 to 8',
+    kind: 'number',
+  },
+  'egress.race_explore': {
+    doc: 'Exits asked at once where one is tried although another is known to serve.',
+    valid: 'a number from 1 to 8',
+    kind: 'number',
+  },
+  'egress.race_most': {
+    doc: 'Exits asked for one connection at most, one after the other.',
+    valid: 'a number from 1 to 16',
+    kind: 'number',
+  },
+  'egress.stagger_ms': {
+    doc: 'An exit that has not answered for so many milliseconds gets company; 0: never.',
+    valid: 'a number from 0 to 60000',
+    kind: 'number',
+  },
+  'egress.ahead': {
+    doc: 'Circuits built ahead while there are connections, one to each exit.',
+    valid: 'a number from 0 to 64',
+    kind: 'number',
+  },
+  'egress.entries': {
+    doc: 'First hops that all paths begin with: drawn once and kept, whatever fails.',
+    valid: 'a number from 1 to 64',
     kind: 'number',
   },
   'limits.circuits': { doc: 'Circuits carried for others at most.', valid: 'a number from 1', kind: 'number' },

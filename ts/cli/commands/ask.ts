@@ -1,6 +1,7 @@
-/** `wayfare status`, `peers` and `ping`: what a running node says of itself. */
+/** `wayfare status`, `peers`, `paths` and `ping`: what a running node says of itself. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { PathsReport } from '../../egress/report.js';
 import type { NodePeer, NodeStatus } from '../../runtime/options.js';
 import { AdminClient } from '../admin-client.js';
 import { bytes, duration, micros, shortId, table } from '../format.js';
@@ -78,6 +79,56 @@ function over({ transport, fast_bytes }: NodePeer): string {
   return fast_bytes > 0 ? `${transport}, fast to ${fast_bytes} B` : (transport ?? '-');
 }
 
+export function pathsText(report: PathsReport): string {
+  const { window, hops, verdicts, flows, entries, counts } = report;
+  const rows = [
+    ['window', `${window.size} of ${window.exits} exits, at least ${window.floor}, ${window.draining} draining`],
+    ['first hops', entries.map(shortId).join(', ') || '-'],
+    ['connections', `${counts.connections} wanted, ${counts.attempts} exits asked, ${counts.answered} answered`],
+  ];
+  const seconds = (ms: number) => `${Math.round(ms / 1000)} s`;
+  const out = [table(rows)];
+  if (hops.length > 0) {
+    const head = ['EXIT', 'BY', 'WEIGHT', 'DATA', 'SPEED', 'TRIED', 'FAILED', 'FLOWS', 'SINCE'];
+    const lines = hops.map((hop) => [
+      shortId(hop.exit),
+      hop.path.slice(0, -1).map(shortId).join(' → ') || '-',
+      hop.untried ? 'untried' : bytes(Math.round(hop.weight)),
+      bytes(hop.data),
+      `${bytes(Math.round(hop.speed))}/s`,
+      String(hop.opened),
+      String(hop.failed),
+      `${hop.flows}${hop.draining ? ', draining' : ''}`,
+      seconds(hop.age_ms),
+    ]);
+    out.push('', table([head, ...lines]));
+  }
+  if (verdicts.length > 0) {
+    const head = ['VERDICT', 'EXIT', 'DESTINATION', 'SINCE IT WAS', 'FOR'];
+    const lines = verdicts.map(({ kind, exit, destination, evidence, left_ms }) => [
+      kind,
+      shortId(exit),
+      destination ?? 'all',
+      `${evidence.what}${evidence.strikes > 1 ? `, ${evidence.strikes} times` : ''}`,
+      `${seconds(left_ms)} more`,
+    ]);
+    out.push('', table([head, ...lines]));
+  }
+  if (flows.length > 0) {
+    const head = ['FLOW TO', 'EXIT', 'OVER', 'SENT', 'RECEIVED', 'SINCE'];
+    const lines = flows.map((flow) => [
+      flow.destination,
+      shortId(flow.exit),
+      flow.protocol,
+      bytes(flow.sent),
+      bytes(flow.received),
+      seconds(flow.age_ms),
+    ]);
+    out.push('', table([head, ...lines]));
+  }
+  return out.join('\n');
+}
+
 export function ask(program: Command, io: Io): void {
   where(program.command('status'))
     .description('what the running node is at')
@@ -93,6 +144,14 @@ export function ask(program: Command, io: Io): void {
     .action(async (flags: Flags) => {
       const answer = await (await client(io, flags)).ask<{ peers: NodePeer[] }>('/v1/peers');
       print(io, flags.json ? JSON.stringify(answer) : peersText(answer.peers));
+    });
+
+  where(program.command('paths'))
+    .description('the exits that own flows are spread over: paths, weights, verdicts, flows')
+    .addHelpText('after', '\nExamples:\n  wayfare paths\n  wayfare paths --json | jq .verdicts')
+    .action(async (flags: Flags) => {
+      const answer = await (await client(io, flags)).ask<PathsReport>('/v1/paths');
+      print(io, flags.json ? JSON.stringify(answer) : pathsText(answer));
     });
 
   where(program.command('ping'))

@@ -133,10 +133,12 @@ impl Book {
                     None => node.next_hop_unreachable(peer),
                 }
             }
+            Event::ProxyRequest { request, kind: "udp", .. } => node.proxy_accept(*request),
             Event::ProxyRequest { request, .. } => match self.0.lock().unwrap().1 {
                 Some(connection) => node.proxy_assign(*request, connection),
                 None => node.proxy_refuse(*request, "no_path".into()),
             },
+            Event::ProxyFailed { request, reason, .. } => node.proxy_refuse(*request, (*reason).into()),
             _ => {}
         }
     }
