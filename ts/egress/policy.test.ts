@@ -76,6 +76,15 @@ describe('the hop window', () => {
     expect(windowFloor(window, 40)).toBe(28);
   });
 
+  test('once every exit has vanished no attempt goes out beside those made, and a new connection says why there is none', () => {
+    const { policy, open } = node(2, { race: { cold: 3, explore: 1, stagger_us: 1, most: 8 } });
+    const choice = open(0);
+    for (const { hop } of [...policy.window.hops()]) policy.lost(1, hop);
+    expect([policy.window.size, policy.more(2, choice)]).toEqual([0, -1]);
+    policy.close(3, choice, true);
+    expect(() => open(4)).toThrow('there is no exit to choose from');
+  });
+
   test('whatever a descriptor says, its estimate counts at most four times the median of the window', () => {
     const egress = createNativeEgress({}, new Uint8Array(32).fill(3), 0);
     made.push(egress);

@@ -113,6 +113,7 @@ export class EgressPolicy {
     if (this.window.size === 0) return -1;
     if (choice.state !== 'trying' || choice.how === EGRESS_STICKY || attempts.length >= this.options.race.most)
       return -1;
+    if (this.window.size === 0) return -1;
     const tried = Uint32Array.from(attempts, ({ hop }) => hop);
     if (this.#egress.draw(now_us, destination, tried, this.#one) === 0) return -1;
     const hop = this.#one[0] as number;

@@ -24,12 +24,6 @@ export interface WindowHop extends HopPlan {
 export const windowFloor = ({ baseline, step, per }: WindowOptions, peak: number): number =>
   baseline + Math.ceil((peak * step) / per);
 
-/** The lower one of two: while fewer than half of them lie, it is bounded by what an honest one says. */
-function medianEstimate(plans: readonly HopPlan[]): number {
-  const said = plans.map(({ estimate }) => (estimate > 0 ? estimate : 0)).sort((a, b) => a - b);
-  return said[(said.length - 1) >> 1] ?? 0;
-}
-
 export class HopWindow {
   readonly #egress: EgressBinding;
   readonly #supply: HopSupply;
@@ -40,6 +34,8 @@ export class HopWindow {
   #grown_us = Number.NEGATIVE_INFINITY;
   #shrunk_us: number;
   #serial = 0;
+  /** Of the hops that entered before this serial. */
+  #median = { estimate: 0, until: 0 };
   /** The directory had no more then: it is not asked again at every connection. */
   #dry_us = Number.NEGATIVE_INFINITY;
 
@@ -86,7 +82,7 @@ export class HopWindow {
     const wanted = size - this.#hops.size;
     if (wanted <= 0 || now_us - this.#dry_us < 1_000_000) return [];
     const plans = this.#supply.hops(wanted, now_us);
-    const most = this.#options.estimateMost * medianEstimate([...this.#hops.values(), ...plans]);
+    const most = this.#options.estimateMost * this.#medianEstimate(plans);
     const added = plans.map((plan) => {
       const hop = {
         ...plan,
@@ -99,6 +95,22 @@ export class HopWindow {
     });
     if (added.length < wanted) this.#dry_us = now_us;
     return added;
+  }
+
+  /**
+   * What the window's hops and these estimate, the lower one of two in the middle: while fewer than half of them lie, it is bounded by
+   * what an honest one says. It is found again when an eighth of the window is new.
+   */
+  #medianEstimate(plans: readonly HopPlan[]): number {
+    if (this.#serial >= this.#median.until) {
+      const all = [...this.#hops.values(), ...plans];
+      const said = all.map(({ estimate }) => (estimate > 0 ? estimate : 0)).sort((a, b) => a - b);
+      this.#median = {
+        estimate: said[(said.length - 1) >> 1] ?? 0,
+        until: this.#serial + plans.length + (all.length >> 3),
+      };
+    }
+    return this.#median.estimate;
   }
 
   /** It takes no more flows; its exit may be had again from `until_us` on. */

@@ -22,6 +22,8 @@ export const MOVES = 2;
 export const STALLED = 3;
 
 export class Connection implements Transfer {
+  /** No two have the same. */
+  id = 0;
   destination = 0;
   kind = 0;
   counted = false;
@@ -53,4 +55,29 @@ export class Connection implements Transfer {
   rate = 0;
   moved = 0;
   moved_us = 0;
+
+  /** Another try begins. */
+  tried(now_us: number): void {
+    this.tries += 1;
+    this.tried_us = now_us;
+    this.state = WAITS;
+    this.won = null;
+    this.count = 0;
+    this.moved = 0;
+    this.recorded = 0;
+    this.starved_us = 0;
+  }
+
+  /** Another attempt of this try, to be filled in. */
+  attempt(now_us: number): Attempt {
+    let attempt = this.attempts[this.count];
+    if (attempt === undefined) {
+      attempt = {} as Attempt;
+      this.attempts.push(attempt);
+    }
+    this.count += 1;
+    this.attempted += 1;
+    this.attempted_us = now_us;
+    return attempt;
+  }
 }

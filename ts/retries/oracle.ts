@@ -6,7 +6,7 @@
 import type { EgressPolicyChoice } from '../egress/options.js';
 import { NO_RACE } from '../egress/options.js';
 import { Chance } from './chance.js';
-import type { RunHooks } from './run.js';
+import type { RunHooks } from './hooks.js';
 
 const DRAWS = 401;
 /** Bits of entropy that a step of the power is worth, about. */

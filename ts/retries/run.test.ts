@@ -35,3 +35,23 @@ test('entropy is Shannon’s', () => {
   expect(entropy([1, 3], 4)).toBeCloseTo(0.8112781, 6);
   expect(entropy([7, 0], 7)).toBe(0);
 });
+
+test('where exits come and go to none at all, connections wait and end; what overloads everything is refused', () => {
+  const world = { ...WORLD_DEFAULTS, exits: 2, rate: 1, firstRate: 1, upMean_us: 60 * S, downMean_us: 60 * S };
+  const { policies } = compare(createNativeEgress, { ...short(2), world }, ['dual-buckets-race']);
+  const figures = policies['dual-buckets-race'];
+  expect(figures?.all.connections).toBeGreaterThan(0);
+  expect(figures?.window.least).toBe(0);
+  expect(() => compare(createNativeEgress, { ...short(), world: { ...world, rate: 10_000 } })).toThrow(
+    /^connections ask for .* MB\/s, and the exits can move/,
+  );
+});
+
+test('figures that need as much do not change with how many other exits there are to draw', () => {
+  const at = (exits: number) => ({ ...short(3), world: { ...WORLD_DEFAULTS, exits } });
+  const [few, many] = [1000, 50_000].map(
+    (exits) => compare(createNativeEgress, at(exits), ['uniform-with']).policies['uniform-with']?.all.retries as number,
+  );
+  // Standard error of either about 0.02.
+  expect(Math.abs((few as number) - (many as number))).toBeLessThan(0.12);
+});

@@ -1,9 +1,11 @@
 /** One policy in one world: connections come, are tried, stall, are tried again, and end. */
+import { NetworkError } from '../base/errors.js';
 import type { CreateEgress } from '../core/egress.js';
 import type { Choice } from '../egress/policy.js';
 import { Arrivals } from './arrivals.js';
 import { type Attempt, BEGINS, Connection, MOVES, STALLED, WAITS } from './connection.js';
 import { COLD, Counts, FIRST, type RunFigures, WARM } from './counts.js';
+import type { RunHooks } from './hooks.js';
 import type { RunOptions } from './options.js';
 import { EventQueue } from './queue.js';
 import { Sender, type SenderOptions } from './sender.js';
@@ -18,22 +20,13 @@ const DRAIN_US = 60 * S;
 const FLUSH_US = 100_000;
 /** Tries of a connection until its application gives up for good. */
 const TRIES_MAX = 64;
+/** So long after it found no exit at all, an application tries again. */
+const NO_EXIT_US = S;
 /** A request, and the first packet of what comes back. */
 const REQUEST_BYTES = 600;
 const PACKET_BYTES = 1202;
 /** What an attempt costs that does not get the flow: a packet to open it, one that answers, one that closes it. */
 export const ATTEMPT_BYTES = 3 * PACKET_BYTES;
-
-export interface RunHooks {
-  /** Instead of the policy's draw: a hop of the window, by whatever the world knows. */
-  pick?: (now_us: number, destination: number, run: Run) => number;
-  /** Every virtual second. */
-  tick?: (now_us: number, run: Run) => void;
-  /** A connection that is counted has ended; not those to destinations that nobody asked before. */
-  ended?: (born_us: number, retries: number, attempts: number) => void;
-  /** A try has been given a hop. */
-  opened?: (choice: Choice, exit: number, now_us: number) => void;
-}
 
 export class Run {
   readonly world: World;
@@ -128,6 +121,7 @@ export class Run {
     connection.tries = 0;
     connection.attempted = 0;
     connection.wasted = 0;
+    connection.id = this.#begun;
     this.#begun += 1;
     if (counted) this.#running += 1;
     this.#try(now_us, connection);
@@ -135,16 +129,14 @@ export class Run {
 
   #try(now_us: number, connection: Connection): void {
     const { sender } = this;
-    const choice = sender.open(now_us, connection.destination);
+    const choice = this.#opened(now_us, connection);
     connection.choice = choice;
-    connection.tries += 1;
-    connection.tried_us = now_us;
-    connection.state = WAITS;
-    connection.won = null;
-    connection.count = 0;
-    connection.moved = 0;
-    connection.recorded = 0;
-    connection.starved_us = 0;
+    connection.tried(now_us);
+    if (choice === null) {
+      connection.state = STALLED;
+      this.#put(now_us + NO_EXIT_US, connection);
+      return;
+    }
     this.#attempt(now_us, connection, choice.hop);
     this.#hooks.opened?.(choice, (connection.attempts[0] as Attempt).exit, now_us);
     while (connection.count < choice.width) {
@@ -155,17 +147,20 @@ export class Run {
     this.#wait(now_us, connection);
   }
 
+  /** `null` where there is no exit at this moment: all that the directory has are away, or held off by a verdict. */
+  #opened(now_us: number, { id, tries, destination }: Connection): Choice | null {
+    try {
+      return this.sender.open(now_us, id, tries, destination);
+    } catch (caught) {
+      if (caught instanceof NetworkError && caught.code === 'window_empty') return null;
+      throw caught;
+    }
+  }
+
   #attempt(now_us: number, connection: Connection, hop: number): void {
     const { exit, intermediary, path_us, serial } = this.sender.way(hop);
     const fate = this.world.meet(exit, intermediary, connection.destination, now_us);
-    let attempt = connection.attempts[connection.count];
-    if (attempt === undefined) {
-      attempt = {} as Attempt;
-      connection.attempts.push(attempt);
-    }
-    connection.count += 1;
-    connection.attempted += 1;
-    connection.attempted_us = now_us;
+    const attempt = connection.attempt(now_us);
     const rtt_us = Math.ceil(path_us + this.world.beyond_us(exit, connection.destination));
     attempt.hop = hop;
     attempt.serial = serial;
@@ -315,13 +310,14 @@ export class Run {
 
   /** The try is over: the application tries again. */
   #failed(now_us: number, connection: Connection): void {
-    const { won } = connection;
-    const choice = connection.choice as Choice;
-    if (connection.moved > connection.recorded) this.#record(now_us, connection, 0);
-    this.sender.flush(now_us);
-    if (won?.failsAway && won.fails_us <= now_us) this.#lose(now_us, won);
-    this.sender.policy.close(now_us, choice, true);
-    connection.wasted += connection.moved + (won === null ? connection.count : 1) * ATTEMPT_BYTES;
+    const { won, choice } = connection;
+    if (choice !== null) {
+      if (connection.moved > connection.recorded) this.#record(now_us, connection, 0);
+      this.sender.flush(now_us);
+      if (won?.failsAway && won.fails_us <= now_us) this.#lose(now_us, won);
+      this.sender.policy.close(now_us, choice, true);
+      connection.wasted += connection.moved + (won === null ? connection.count : 1) * ATTEMPT_BYTES;
+    }
     if (connection.tries < TRIES_MAX) {
       this.#try(now_us, connection);
     } else {

@@ -44,18 +44,18 @@ export class Sender {
   readonly #source = new Uint8Array(EGRESS_SOURCE_BYTES);
   readonly #records = new Float64Array(RECORDS * EGRESS_RECORD);
   #recorded = 0;
-  #port = 0;
 
   constructor(createEgress: CreateEgress, world: World, options: SenderOptions) {
-    const { exits, stall_us } = world.options;
+    const { exits, stall_us, rate, firstRate } = world.options;
     this.#world = world;
     this.#options = options;
     const secret = new Uint8Array(32);
     new Chance(world.seed, SECRET).fill(secret);
     const window = options.choice.window ?? {};
     const kernel = { window_us: window.window_us ?? stall_us, sequence_us: window.sequence_us ?? 6 * stall_us };
-    // Source ports are used again after 65,536 connections: by then their tuples are to be forgotten.
-    this.#egress = createEgress({ ...kernel, limits: { tuples: 32_768, log: 0 } }, secret, 0);
+    // Room for what is live while everything stalls, several times over.
+    const tuples = Math.max(32_768, (32 * (rate + firstRate) * stall_us) / 10_000_000);
+    this.#egress = createEgress({ ...kernel, limits: { tuples, log: 0 } }, secret, 0);
     const random = new Chance(world.seed, ENUMERATES);
     const entries = new EntrySet(world.entryIds(), 2, random);
     const hops = new Enumerator(random, entries, {
@@ -70,17 +70,20 @@ export class Sender {
       release: (exit: string, until_us?: number) => hops.release(exit, until_us),
     };
     this.policy = new EgressPolicy(this.#egress, supply, 0, options.choice);
-    // ::ffff:10.0.0.1, TCP.
-    this.#source.set([0xff, 0xff, 10, 0, 0, 1, 0, 0, 6], 10);
+    // ::ffff:10.0.0.0/104, TCP.
+    this.#source.set([0xff, 0xff, 10, 0, 0, 0, 0, 0, 6], 10);
   }
 
-  /** With a new source port. */
-  open(now_us: number, destination: number): Choice {
-    this.#port = (this.#port + 1) & 0xffff;
-    this.#source[16] = this.#port >> 8;
-    this.#source[17] = this.#port & 0xff;
+  /** A try of a connection, from a source port that no other has: 256 connections to an address, 256 ports to a connection. */
+  open(now_us: number, connection: number, tried: number, destination: number): Choice {
+    const source = this.#source;
+    source[13] = connection >>> 24;
+    source[14] = connection >>> 16;
+    source[15] = connection >>> 8;
+    source[16] = connection;
+    source[17] = tried;
     const hop = this.#options.pick?.(now_us, destination) ?? -1;
-    return this.policy.open(now_us, this.#source, this.#key(destination), hop);
+    return this.policy.open(now_us, source, this.#key(destination), hop);
   }
 
   #key(destination: number): string {

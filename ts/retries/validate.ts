@@ -5,9 +5,10 @@
  */
 import type { CreateEgress } from '../core/egress.js';
 import type { EgressPolicyChoice } from '../egress/options.js';
+import type { RunHooks } from './hooks.js';
 import { WORLD_DEFAULTS, type WorldOptions } from './options.js';
 import { POLICIES } from './policies.js';
-import { Run, type RunHooks } from './run.js';
+import { Run } from './run.js';
 
 const S = 1_000_000;
 

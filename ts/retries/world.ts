@@ -5,10 +5,13 @@
  * A (node, destination) pair's black holes are a stationary on-off process that is computed from the pair's hash when somebody
  * asks: nothing is stored per pair.
  */
+import { UsageError } from '../base/errors.js';
 import type { ExitInfo, NodeInfo } from '../egress/enumerate.js';
 import { Chance, hashed, mixed, unitOf } from './chance.js';
-import type { WorldOptions } from './options.js';
+import { meanSize, type WorldOptions } from './options.js';
 
+/** What connections ask for, as a part of what all exits or all intermediaries can move. */
+const LOAD_MOST = 0.5;
 const EXIT = 1;
 const INTERMEDIARY = 2;
 const AWAY = 3;
@@ -52,6 +55,18 @@ export class World {
       Float64Array.from({ length: count }, () => median * Math.exp(sigma * chance.normal()));
     this.exitLimit = limits(options.exits, options.exitLimit);
     this.intermediaryLimit = limits(options.intermediaries, options.intermediaryLimit);
+    const asked = (options.rate + options.firstRate) * meanSize(options.size);
+    for (const [what, limit] of [
+      ['exits', this.exitLimit],
+      ['intermediaries', this.intermediaryLimit],
+    ] as const) {
+      const all = limit.reduce((sum, one) => sum + one, 0);
+      if (asked <= LOAD_MOST * all) continue;
+      const [wanted, had] = [asked, all].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB/s`);
+      throw new UsageError('argument_invalid', `connections ask for ${wanted}, and the ${what} can move ${had}`, {
+        hint: `give more ${what}, or fewer connections a second: what overloads everything tells no policy from another`,
+      });
+    }
     if (options.liar !== null) this.exitLimit[options.liar.exit] = options.liar.limit;
     this.#entries = options.exits + options.intermediaries;
     this.#landmarks = this.#entries + ENTRIES;
