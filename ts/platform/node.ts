@@ -26,7 +26,15 @@ export {
   WayfareError,
 } from '../base/errors.js';
 export type { Log, LogFields } from '../base/ports.js';
-export type { HostLimits, HostStats, LinkStats, LinkTransport, ProxyOptions } from '../core/host.js';
+export type {
+  HostLimits,
+  HostStats,
+  LinkStats,
+  LinkTransport,
+  ProxyOptions,
+  ShardStats,
+  SizeClass,
+} from '../core/host.js';
 export type {
   ExitCounts,
   ExitDestination,
