@@ -110,7 +110,6 @@ export class EgressPolicy {
   /** One more attempt beside those made, through another hop, which it returns; -1 where there may be none. */
   more(now_us: number, choice: Choice): number {
     const { attempts, destination } = choice;
-    if (this.window.size === 0) return -1;
     if (choice.state !== 'trying' || choice.how === EGRESS_STICKY || attempts.length >= this.options.race.most)
       return -1;
     if (this.window.size === 0) return -1;

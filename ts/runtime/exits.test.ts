@@ -96,6 +96,29 @@ describe('exits', () => {
   });
 });
 
+test('an exit that is lost makes room for one that was not in the window', async () => {
+  await using network = await startNetwork(3, 5, { egress: { hops: 2, step: 0 } });
+  await using origin = await startOrigin((socket) => void socket.pipe(socket));
+  const { client } = network;
+  const inWindow = () => client.paths().hops.flatMap(({ exit, draining }) => (draining ? [] : [exit]));
+  const flow = client.dial({ host: '127.0.0.1', port: origin.port });
+  await flow.opened;
+  const before = inWindow();
+  expect(before).toHaveLength(2);
+  const lost = client.path().at(-1)?.id as string;
+  await network.node(lost).close();
+  await expect(flow.closed).rejects.toThrow();
+  await vi.waitFor(() => expect(inWindow()).not.toContain(lost), 20_000);
+  const after = inWindow();
+  expect(after).toHaveLength(2);
+  expect(after.filter((exit) => !before.includes(exit))).toHaveLength(1);
+  for (let i = 0; i < 10; i++) {
+    const next = client.dial({ host: '127.0.0.1', port: origin.port });
+    await next.opened;
+    await next.close();
+  }
+}, 60_000);
+
 test('a race opens several connections and uses one: nothing is sent on those that lose', async () => {
   await using network = await startNetwork(3, 3, { egress: { race: 3 } });
   const sockets: { bytes: number; ended: boolean }[] = [];
