@@ -1,5 +1,6 @@
 /** Chance from a seed: streams that are drawn from in order, and hashes for what must not depend on any order. */
 import type { Random } from '../base/ports.js';
+import { Sfc32 } from '../base/sfc32.js';
 
 const TO_UNIT = 1 / 2 ** 32;
 
@@ -18,29 +19,10 @@ export const hashed = (seed: number, kind: number, a: number, b: number): number
 /** In (0, 1): never an end. */
 export const unitOf = (hash: number): number => (hash + 0.5) * TO_UNIT;
 
-/** sfc32 (Chris Doty-Humphrey, PractRand): a stream of its own per seed and purpose. */
-export class Chance implements Random {
-  #a: number;
-  #b: number;
-  #c: number;
-  #counter = 1;
-
+/** A stream of its own per seed and purpose. */
+export class Chance extends Sfc32 implements Random {
   constructor(seed: number, purpose: number) {
-    this.#a = hashed(seed, purpose, 1, 0) | 0;
-    this.#b = hashed(seed, purpose, 2, 0) | 0;
-    this.#c = hashed(seed, purpose, 3, 0) | 0;
-    for (let i = 0; i < 15; i++) this.next();
-  }
-
-  /** 32 bits. */
-  next(): number {
-    const t = (((this.#a + this.#b) | 0) + this.#counter) | 0;
-    this.#counter = (this.#counter + 1) | 0;
-    this.#a = this.#b ^ (this.#b >>> 9);
-    this.#b = (this.#c + (this.#c << 3)) | 0;
-    this.#c = (this.#c << 21) | (this.#c >>> 11);
-    this.#c = (this.#c + t) | 0;
-    return t >>> 0;
+    super(hashed(seed, purpose, 1, 0), hashed(seed, purpose, 2, 0), hashed(seed, purpose, 3, 0));
   }
 
   /** In (0, 1). */

@@ -1,36 +1,19 @@
 /** Chance from a seed: one stream per purpose, so that a draw more in one place changes nothing in another. */
 import { type Random, randomBelow } from '../base/ports.js';
+import { Sfc32 } from '../base/sfc32.js';
 
-/** sfc32 (Chris Doty-Humphrey, PractRand), begun with a hash of the names. */
-export class SeededRandom implements Random {
+/** Begun with a hash of the names. */
+export class SeededRandom extends Sfc32 implements Random {
   readonly #name: string;
-  #a: number;
-  #b: number;
-  #c: number;
-  #counter = 1;
 
   constructor(name: string) {
+    super(fnv(name, 0x811c9dc5), fnv(name, 0x01000193), fnv(name, 0x9e3779b9));
     this.#name = name;
-    this.#a = fnv(name, 0x811c9dc5);
-    this.#b = fnv(name, 0x01000193);
-    this.#c = fnv(name, 0x9e3779b9);
-    for (let i = 0; i < 15; i++) this.next();
   }
 
   /** A stream of its own. */
   fork(name: string): SeededRandom {
     return new SeededRandom(`${this.#name}/${name}`);
-  }
-
-  /** 32 bits. */
-  next(): number {
-    const t = (((this.#a + this.#b) | 0) + this.#counter) | 0;
-    this.#counter = (this.#counter + 1) | 0;
-    this.#a = this.#b ^ (this.#b >>> 9);
-    this.#b = (this.#c + (this.#c << 3)) | 0;
-    this.#c = (this.#c << 21) | (this.#c >>> 11);
-    this.#c = (this.#c + t) | 0;
-    return t >>> 0;
   }
 
   /** In [0, 1). */
