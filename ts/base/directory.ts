@@ -67,6 +67,8 @@ export interface Descriptor {
     rate_bytes_per_s?: number;
     /** The round trip to its neighbours, microseconds. */
     rtt_us?: number;
+    /** The round trips to relays that all measure against, microseconds: who is near whom follows from these. */
+    landmarks?: { id: string; rtt_us: number }[];
   };
 }
 

@@ -15,7 +15,14 @@ const honest: Descriptor = {
   addresses: ['192.0.2.1:4433', '[2001:db8::1]:4433'],
   webtransport: { hashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] },
   reliable: { addresses: ['192.0.2.1:443'], host: 'relay.example:443' },
-  estimates: { rate_bytes_per_s: 1_000_000, rtt_us: 20_000 },
+  estimates: {
+    rate_bytes_per_s: 1_000_000,
+    rtt_us: 20_000,
+    landmarks: [
+      { id: node('a').id, rtt_us: 0 },
+      { id: node('b').id, rtt_us: 31_000 },
+    ],
+  },
 };
 const record = signDescriptor(core, seed, honest);
 const read = (bytes: Uint8Array, now_s = NOW_S) => readDescriptor(core, bytes, now_s);
@@ -104,6 +111,13 @@ describe('a descriptor', () => {
       { suites: 'aes128gcm' },
       { versions: [2, 1] },
       { estimates: { rtt_us: 'fast' } },
+      { estimates: { landmarks: [{ id: new Uint8Array(31), rtt_us: 1 }] } },
+      { estimates: { landmarks: [{ id: new Uint8Array(32), rtt_us: -1 }] } },
+      { estimates: { landmarks: [{ id: new Uint8Array(32), rtt_us: 60_000_001 }] } },
+      { estimates: { landmarks: Array(2).fill({ id: new Uint8Array(32), rtt_us: 1 }) } },
+      {
+        estimates: { landmarks: Array.from({ length: 17 }, (_, i) => ({ id: new Uint8Array(32).fill(i), rtt_us: 1 })) },
+      },
       { reliable: {} },
       { reliable: { addresses: [] } },
       { reliable: { addresses: ['relay.example:443'] } },

@@ -18,6 +18,9 @@ export const LIFETIME_S_MAX = 7 * 24 * 3600;
 /** How far a clock may run ahead of ours. */
 export const SKEW_S_MAX = 300;
 
+/** Landmarks that a descriptor may measure itself against. */
+const LANDMARKS_MAX = 16;
+
 const SIGNATURE_BYTES = 64;
 const DOMAIN = new TextEncoder().encode('wayfare descriptor v1\0');
 const ROLE_NAMES = ['client', 'relay', 'exit', 'listener'] as const;
@@ -48,7 +51,14 @@ const Body = z.object({
   reliable: z
     .object({ addresses: z.array(z.string().min(3).max(64)).min(1).max(8), host: z.string().max(259).optional() })
     .optional(),
-  estimates: z.object({ rate_bytes_per_s: z.int().min(0).optional(), rtt_us: z.int().min(0).optional() }),
+  estimates: z.object({
+    rate_bytes_per_s: z.int().min(0).optional(),
+    rtt_us: z.int().min(0).optional(),
+    landmarks: z
+      .array(z.object({ id: bytes(32), rtt_us: z.int().min(0).max(60_000_000) }))
+      .max(LANDMARKS_MAX)
+      .optional(),
+  }),
 });
 
 const STRICT = {
@@ -76,7 +86,12 @@ export function signDescriptor(core: Core, seed: Uint8Array, descriptor: Descrip
     versions: [d.versions.min, d.versions.max],
     ...(d.webtransport !== undefined && { webtransport: { hashes: d.webtransport.hashes } }),
     ...(d.reliable !== undefined && { reliable: reliableOf(d.reliable) }),
-    estimates: Object.fromEntries(Object.entries(d.estimates).filter(([, v]) => v !== undefined)),
+    estimates: {
+      ...Object.fromEntries(Object.entries(d.estimates).filter(([, v]) => v !== undefined)),
+      ...(d.estimates.landmarks !== undefined && {
+        landmarks: d.estimates.landmarks.map(({ id, rtt_us }) => ({ id: fromHex(id), rtt_us })),
+      }),
+    },
   });
   return seal(core, seed, body);
 }
@@ -120,6 +135,9 @@ export function readDescriptor(core: Core, record: Uint8Array, now_s: number): D
     estimates: {
       ...(parsed.estimates.rate_bytes_per_s !== undefined && { rate_bytes_per_s: parsed.estimates.rate_bytes_per_s }),
       ...(parsed.estimates.rtt_us !== undefined && { rtt_us: parsed.estimates.rtt_us }),
+      ...(parsed.estimates.landmarks !== undefined && {
+        landmarks: parsed.estimates.landmarks.map(({ id, rtt_us }) => ({ id: toHex(id), rtt_us })),
+      }),
     },
   };
 }
@@ -144,6 +162,7 @@ function parseBody(body: Uint8Array): z.infer<typeof Body> | null {
     b.versions[0] <= b.versions[1] &&
     b.onion_keys.every((k) => k.until > k.from) &&
     new Set(b.roles).size === b.roles.length &&
+    new Set((b.estimates.landmarks ?? []).map(({ id }) => toHex(id))).size === (b.estimates.landmarks ?? []).length &&
     b.addresses.every(isSocketAddress) &&
     (b.reliable?.addresses ?? []).every(isSocketAddress) &&
     (b.reliable?.host === undefined || isNamePort(b.reliable.host));

@@ -427,6 +427,39 @@ describe('the window at work', () => {
   });
 });
 
+describe('paths of the directory', () => {
+  it('are estimated by what descriptors say of landmarks, and by nothing else that they say', () => {
+    // All on a line: the round trip between two is how far apart they are. Relays are the landmarks, so each sum is exact.
+    const at: Record<string, number> = {};
+    const put = (name: string, us: number, roles?: Partial<Descriptor['roles']>) => {
+      const it = node(name, roles);
+      at[it.id] = us;
+      return it;
+    };
+    const relays = [put('r0', 0), put('r1', 10_000), put('r2', 25_000), put('r3', 70_000)];
+    const exits = [put('x0', 30_000, { exit: true }), put('x1', 90_000, { exit: true })];
+    const stranger = node('stranger', { exit: true }).id;
+    const descriptors = [...relays, ...exits].map((d) => ({
+      ...d,
+      estimates: {
+        landmarks: [
+          ...relays.map(({ id }) => ({ id, rtt_us: Math.abs((at[d.id] as number) - (at[id] as number)) })),
+          { id: stranger, rtt_us: 0 },
+        ],
+      },
+    }));
+    const directory = { descriptors: () => descriptors, subscribe: () => () => {} };
+    const self = node('self').id;
+    const parts = { directory, clock: new ManualClock(), random: seeded(5), self, hops: 3, entries: 1 };
+    const plans = new DirectorySupply(parts).hops(2, 0);
+    expect(plans).toHaveLength(2);
+    for (const { path, latency_us } of plans) {
+      const [a, b, c] = path.map((id) => at[id] as number) as [number, number, number];
+      expect(latency_us).toBe(Math.abs(a - b) + Math.abs(b - c));
+    }
+  });
+});
+
 describe('first hops', () => {
   it('are relays that take links over TCP as well, as far as there are such', () => {
     const tcp = (name: string) => ({ ...node(name), reliable: { addresses: ['192.0.2.1:4433'] } });

@@ -3,7 +3,22 @@
  *
  * Between nodes with round trips a_i and b_i to landmark i, the triangle inequality puts theirs between max |a_i - b_i| and
  * min (a_i + b_i). The middle of the two is the estimate.
+ *
+ * Landmarks are the relays of the lowest ids, so that all nodes mean nearly the same few without being told. Whoever makes ids until
+ * one is low becomes a landmark, and can at most seem nearer or farther than it is, to all alike.
  */
+import type { Descriptor } from '../base/directory.js';
+
+export const LANDMARKS = 8;
+
+/** The shared set, as far as these nodes tell. */
+export function landmarksAmong(nodes: readonly Pick<Descriptor, 'id' | 'roles'>[]): string[] {
+  return nodes
+    .filter(({ roles }) => roles.relay)
+    .map(({ id }) => id)
+    .sort()
+    .slice(0, LANDMARKS);
+}
 
 /** Round trips to the landmarks in their agreed order, microseconds; NaN where there is none. */
 export type Pings = readonly number[];

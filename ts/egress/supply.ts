@@ -10,6 +10,7 @@ import type { Clock, Random } from '../base/ports.js';
 import { EntrySet } from './entries.js';
 import type { HopPlan } from './enumerate.js';
 import { Enumerator } from './enumerate.js';
+import { landmarksAmong, type Pings } from './landmarks.js';
 import type { HopSupply } from './window.js';
 
 /** What is expired falls out of the directory without a word. */
@@ -100,13 +101,16 @@ export class DirectorySupply implements HopSupply {
     const relays = relaysOf(usable);
     const exits = new Set<string>();
     const now_s = this.#parts.clock.now_ms() / 1000;
+    // Those alone: a descriptor may name whom it likes.
+    const landmarks = landmarksAmong(usable);
     for (const { id, roles, time_s, estimates } of usable) {
       const confirmed_us = now_us - Math.max(0, now_s - time_s) * 1e6;
-      if (roles.relay) this.#enumerator.relayPut({ id, confirmed_us });
+      const pings_us = inOrder(landmarks, id, estimates.landmarks ?? []);
+      if (roles.relay) this.#enumerator.relayPut({ id, confirmed_us, pings_us });
       if (!roles.exit) continue;
       exits.add(id);
       const rate = estimates.rate_bytes_per_s ?? UNKNOWN;
-      this.#enumerator.exitPut({ id, confirmed_us, speed: rate, capacity: rate, estimated_us: confirmed_us });
+      this.#enumerator.exitPut({ id, confirmed_us, pings_us, speed: rate, capacity: rate, estimated_us: confirmed_us });
     }
     for (const id of this.#exits) if (!exits.has(id)) this.#enumerator.exitDrop(id);
     for (const id of this.#relays.keys()) if (!relays.has(id)) this.#enumerator.relayDrop(id);
@@ -130,3 +134,10 @@ export class DirectorySupply implements HopSupply {
 
 const relaysOf = (nodes: readonly Descriptor[]): Map<string, boolean> =>
   new Map(nodes.filter(({ roles }) => roles.relay).map(({ id, reliable }) => [id, reliable !== undefined]));
+
+/** As the estimates want them: one of each landmark, in one order. A landmark is as near to itself as can be. */
+function inOrder(landmarks: readonly string[], self: string, pings: readonly { id: string; rtt_us: number }[]): Pings {
+  const known = new Map(pings.map(({ id, rtt_us }) => [id, rtt_us]));
+  known.set(self, 0);
+  return landmarks.map((id) => known.get(id) ?? Number.NaN);
+}

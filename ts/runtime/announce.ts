@@ -23,6 +23,8 @@ export interface Announced {
   certificateHashes: Uint8Array[] | null;
   /** Where it takes links over TCP. */
   reliable: string[];
+  /** Its round trips to the landmarks that answered. */
+  landmarks: { id: string; rtt_us: number }[];
   /** Where browsers reach these. */
   webHost?: string | undefined;
 }
@@ -57,6 +59,6 @@ export function announcement(of: Announced): Descriptor {
     ...(of.reliable.length > 0 && {
       reliable: { addresses: of.reliable, ...(of.webHost !== undefined && { host: of.webHost }) },
     }),
-    estimates: {},
+    estimates: { ...(of.landmarks.length > 0 && { landmarks: of.landmarks }) },
   };
 }

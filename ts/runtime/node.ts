@@ -8,7 +8,7 @@ import { AbortedError, asWayfareError, NetworkError, UsageError } from '../base/
 import { isNodeId } from '../base/hex.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
-import { after, delay, every, unlessAborted } from '../core/timing.js';
+import { after, delay, every, unlessAborted, within } from '../core/timing.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
 import type { ExitChange } from '../egress/egress.js';
@@ -25,6 +25,7 @@ import type { KeptEntries } from './entries.js';
 import { HopEvent, NodeEventTarget, PathEvent, PeerEvent, VerdictEvent } from './events.js';
 import { Inbound, type ListenOptions, type NodeListener } from './inbound.js';
 import { idOf, type OnionKeys } from './keys.js';
+import { LandmarkPings } from './landmarks.js';
 import type {
   Listening,
   ListenProxyOptions,
@@ -42,6 +43,7 @@ import { ReliableListeners } from './reliable.js';
 import { checkTarget, type DialTarget } from './target.js';
 
 const CHORES_EVERY_MS = 30_000;
+const LANDMARK_WITHIN_MS = 5_000;
 /** Links that a relay or exit keeps at least, where the directory knows enough nodes. */
 const NEIGHBOURS_MIN = 3;
 /** How long a drain waits for flows to end. */
@@ -88,6 +90,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #entries: KeptEntries;
   readonly #client: ClientSide;
   readonly #inbound: Inbound;
+  readonly #landmarks: LandmarkPings;
   /** Who wants to know when a dialled flow breaks. */
   readonly #flows = new Map<FlowId, (reason: string) => void>();
   readonly #started_ms: number;
@@ -114,6 +117,13 @@ export class WayfareNode extends NodeEventTarget {
     this.id = idOf(core, parts.identitySeed);
     this.#started_ms = clock.monotonic_ms();
     this.#drops = new Drops();
+    this.#landmarks = new LandmarkPings({
+      self: this.id,
+      clock,
+      descriptors: () => this.#directory.descriptors(),
+      rtt_us: (id) => within(clock, LANDMARK_WITHIN_MS, 'a landmark', this.ping(id)).then(({ rtt_us }) => rtt_us),
+      again_ms: (DESCRIPTOR_LIFE_S * 1000) / 6,
+    });
     const protocols = new Protocols(this.#drops);
     protocols.handle(PING_PROTOCOL, (_, stream) => void answerPings(stream).catch(() => {}));
     this.#directory = new GossipDirectory({ core, clock, random, log, drops: this.#drops });
@@ -463,6 +473,15 @@ export class WayfareNode extends NodeEventTarget {
     const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
     if (keys || certificates || old) await this.#publish();
     this.#mingle();
+    // A landmark that does not answer holds up nothing else.
+    void this.#measure().catch((error) =>
+      this.#platform.log.error('landmarks failed', { code: asWayfareError(error).code }),
+    );
+  }
+
+  /** What is new of its distance to the landmarks is told. */
+  async #measure(): Promise<void> {
+    if (serves(this.#roles) && (await this.#landmarks.refresh()) && this.#closing === null) await this.#publish();
   }
 
   /** Links to random nodes where there are too few, so that gossip goes on when the bootstrap peers are gone. */
@@ -492,6 +511,7 @@ export class WayfareNode extends NodeEventTarget {
       onionKeys: await this.#keys.published(),
       certificateHashes: this.#certificates?.hashes() ?? null,
       reliable: this.#listeners.addresses(),
+      landmarks: this.#landmarks.pings(),
       webHost: this.#options.web?.host,
     });
     this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
