@@ -89,10 +89,12 @@ export function pathsText(report: PathsReport): string {
   const seconds = (ms: number) => `${Math.round(ms / 1000)} s`;
   const out = [table(rows)];
   if (hops.length > 0) {
-    const head = ['EXIT', 'BY', 'WEIGHT', 'DATA', 'SPEED', 'TRIED', 'FAILED', 'FLOWS', 'SINCE'];
+    const head = ['EXIT', 'BY', 'RTT', 'WEIGHT', 'DATA', 'SPEED', 'TRIED', 'FAILED', 'FLOWS', 'SINCE'];
     const lines = hops.map((hop) => [
       shortId(hop.exit),
       hop.path.slice(0, -1).map(shortId).join(' → ') || '-',
+      // Nobody has pinged it: what the landmarks say.
+      hop.latency_ms === null ? '?' : `~${hop.latency_ms.toFixed(1)} ms`,
       hop.untried ? 'untried' : bytes(Math.round(hop.weight)),
       bytes(hop.data),
       `${bytes(Math.round(hop.speed))}/s`,
