@@ -68,7 +68,12 @@ export interface Descriptor {
     /** The round trip to its neighbours, microseconds. */
     rtt_us?: number;
     /** The round trips to relays that all measure against, microseconds: who is near whom follows from these. */
-    landmarks?: { id: string; rtt_us: number }[];
+    landmarks?: {
+      /** Of the relay, 64 hex digits. */
+      id: string;
+      /** The least of a few round trips, microseconds. */
+      rtt_us: number;
+    }[];
   };
 }
 
