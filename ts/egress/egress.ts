@@ -3,6 +3,7 @@
  *
  * Invariant: what an exit is told of a connection is host and port; a connection takes a circuit of its own isolation key.
  */
+import { joinHostPort } from '../base/config/address.js';
 import { NetworkError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import { type CreateEgress, EGRESS_GIVEN, type EgressBinding } from '../core/egress.js';
@@ -281,7 +282,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
 
 /** As the exit is told; names differ in nothing but case. */
 const destinationKey = ({ host, port }: Wanted): string =>
-  `${host.includes(':') ? `[${host}]` : host.toLowerCase()}:${port}`;
+  joinHostPort(host.includes(':') ? host : host.toLowerCase(), port);
 
 const emptyWindow = () =>
   new NetworkError('window_empty', 'there is no exit to choose from', {

@@ -2,7 +2,7 @@
  * The source half of a tuple. It stays in this node: it tells connections of one program from those of another, and a retry
  * from a first try.
  */
-import { splitHostPort } from '../base/config/address.js';
+import { ipv6Words, splitHostPort } from '../base/config/address.js';
 import { EGRESS_SOURCE_BYTES } from '../core/egress.js';
 
 export type SourceProtocol = 'tcp' | 'udp';
@@ -20,32 +20,14 @@ function sourceBytes(address: Uint8Array, port: number, protocol: SourceProtocol
   return bytes;
 }
 
-function ipv4Bytes(text: string): number[] {
-  return text.split('.').map(Number);
-}
-
-function ipv6Words(text: string): number[] {
-  const dotted = text.slice(text.lastIndexOf(':') + 1);
-  const [a = 0, b = 0, c = 0, d = 0] = dotted.includes('.') ? ipv4Bytes(dotted) : [];
-  const plain = dotted.includes('.')
-    ? `${text.slice(0, -dotted.length)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
-    : text;
-  const [head = '', rest] = plain.split('::');
-  const words = (part: string) => (part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
-  const [front, back] = [words(head), words(rest ?? '')];
-  return [...front, ...Array.from({ length: Math.max(0, 8 - front.length - back.length) }, () => 0), ...back];
-}
-
 /** Of a proxy's client at `ip:port`. What is no address counts as one that nobody has. */
 export function sourceAt(text: string, protocol: SourceProtocol): Uint8Array {
   const address = new Uint8Array(16);
   const parts = splitHostPort(text);
   if (parts === null) return sourceBytes(address, 0, protocol);
-  if (parts.host.includes(':')) {
-    ipv6Words(parts.host).forEach((word, i) => {
-      address.set([word >> 8, word & 255], 2 * i);
-    });
-  } else address.set([0xff, 0xff, ...ipv4Bytes(parts.host)], 10);
+  const words = ipv6Words(parts.host);
+  if (words === null) address.set([0xff, 0xff, ...parts.host.split('.').map(Number)], 10);
+  else address.set(words.flatMap((word) => [word >> 8, word & 255]));
   return sourceBytes(address, parts.port, protocol);
 }
 

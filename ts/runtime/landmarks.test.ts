@@ -68,3 +68,15 @@ test('a landmark that falls silent is told of as well', async () => {
   expect(await pings.refresh()).toBe(true);
   expect(pings.pings()).toEqual([]);
 });
+
+test('one that never answered is forgotten as well: a landmark anew, it is asked at once', async () => {
+  const [silent, other] = [node('a'), node('b')];
+  const nodes = [silent, other];
+  const { pings, asked } = measuring(nodes, {});
+  await pings.refresh();
+  nodes.shift();
+  expect(await pings.refresh()).toBe(false);
+  nodes.push(silent);
+  await pings.refresh();
+  expect(asked).toEqual([silent.id, other.id, silent.id]);
+});

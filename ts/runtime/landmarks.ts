@@ -52,8 +52,11 @@ export class LandmarkPings {
     const { clock, self, again_ms } = this.#parts;
     const landmarks = landmarksAmong(this.#parts.descriptors()).filter((id) => id !== self);
     let news = false;
-    for (const id of [...this.#asked.keys()])
-      if (!landmarks.includes(id)) news = (this.#asked.get(id)?.rtt_us !== null && this.#asked.delete(id)) || news;
+    for (const [id, { rtt_us }] of this.#asked) {
+      if (landmarks.includes(id)) continue;
+      this.#asked.delete(id);
+      news ||= rtt_us !== null;
+    }
     for (const id of landmarks) {
       const before = this.#asked.get(id);
       if (before !== undefined && clock.monotonic_ms() - before.at_ms < again_ms) continue;

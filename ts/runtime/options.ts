@@ -6,7 +6,7 @@ import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
 import type { CreateEgress } from '../core/egress.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions, SizeClass } from '../core/host.js';
-import type { EgressPolicyChoice } from '../egress/options.js';
+import { EGRESS_DEFAULTS, type EgressPolicyChoice } from '../egress/options.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
 import type { AuthorityCertificate, ReliableTransports } from '../transport/reliable-ports.js';
@@ -227,18 +227,27 @@ function checkExitChoice(options: ExitChoiceOptions): void {
     if (value !== undefined && (!Number.isInteger(value) || value < least || value > most))
       throw new UsageError('argument_invalid', `egress.${name} must be ${least} to ${most}, not ${value}`);
   }
-  if ((options.window_s ?? 10) > (options.sequence_s ?? 60))
+  const { window } = exitChoice(options);
+  if (window.window_us > window.sequence_us)
     throw new UsageError('argument_invalid', 'egress.window_s must not be longer than egress.sequence_s');
 }
 
 /** The same in the policy's terms. */
-export function exitChoice(options: ExitChoiceOptions = {}): EgressPolicyChoice {
-  const { hops = 8, step = 2, per = 4, window_s = 10, sequence_s = 60 } = options;
-  const { race = 1, raceExplore = 1, raceMost = 4, stagger_ms = 500 } = options;
+export function exitChoice(options: ExitChoiceOptions = {}) {
+  const { window, race } = EGRESS_DEFAULTS;
+  const { hops = window.baseline, step = window.step, per = window.per } = options;
+  const { window_s = window.window_us / 1e6, sequence_s = window.sequence_us / 1e6 } = options;
+  const { stagger_ms = race.stagger_us / 1000 } = options;
   return {
     window: { baseline: hops, step, per, window_us: window_s * 1e6, sequence_us: sequence_s * 1e6 },
-    race: { cold: race, explore: raceExplore, most: raceMost, stagger_us: stagger_ms * 1000 },
-  };
+    race: {
+      // Each exit that is asked learns of the destination: a node asks one at first, whatever the simulator finds fastest.
+      cold: options.race ?? 1,
+      explore: options.raceExplore ?? 1,
+      most: options.raceMost ?? 4,
+      stagger_us: stagger_ms * 1000,
+    },
+  } satisfies EgressPolicyChoice;
 }
 
 export type { BootstrapPeer, Descriptor, ProxyOptions };

@@ -11,17 +11,24 @@ export interface HostPort {
 
 export const isIpv4 = (text: string): boolean => IPV4.test(text);
 
-export function isIpv6(text: string): boolean {
-  if (!/^[0-9a-f:.]+$/i.test(text) || text.split('::').length > 2) return false;
+export const isIpv6 = (text: string): boolean => ipv6Words(text) !== null;
+
+/** The eight words of an IPv6 address, however it is abbreviated; null for what is none. */
+export function ipv6Words(text: string): number[] | null {
+  if (!/^[0-9a-f:.]+$/i.test(text) || text.split('::').length > 2) return null;
   const dotted = text.slice(text.lastIndexOf(':') + 1);
   const tail = dotted.includes('.');
-  if (tail && !isIpv4(dotted)) return false;
-  const plain = tail ? `${text.slice(0, -dotted.length)}0:0` : text;
+  if (tail && !isIpv4(dotted)) return null;
+  const [a = 0, b = 0, c = 0, d = 0] = tail ? dotted.split('.').map(Number) : [];
+  const hex = (high: number, low: number) => ((high << 8) | low).toString(16);
+  const plain = tail ? `${text.slice(0, -dotted.length)}${hex(a, b)}:${hex(c, d)}` : text;
   const [head = '', rest] = plain.split('::');
   const words = (part: string) => (part === '' ? [] : part.split(':'));
-  const all = [...words(head), ...words(rest ?? '')];
-  if (!all.every((word) => /^[0-9a-f]{1,4}$/i.test(word))) return false;
-  return rest === undefined ? all.length === 8 : all.length < 8;
+  const [front, back] = [words(head), words(rest ?? '')];
+  const missing = 8 - front.length - back.length;
+  if (![...front, ...back].every((word) => /^[0-9a-f]{1,4}$/i.test(word))) return null;
+  if (rest === undefined ? missing !== 0 : missing <= 0) return null;
+  return [...front, ...Array<string>(missing).fill('0'), ...back].map((word) => Number.parseInt(word, 16));
 }
 
 /** Splits `host:port` and `[ip6]:port`; null when it is neither, or the port is not in 0..65535. */
