@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Mix, open, received, source};
+use common::{open, received, source};
 use wayfare_stats::{Asked, Config, Egress, FlowId, How, Limits, Moved, Refusal, Source};
+use wayfare_testkit::Seeded;
 
 const S: u64 = 1_000_000;
 
@@ -16,7 +17,7 @@ fn numbered(n: u64) -> Source {
 #[test]
 fn a_million_tuples_are_bounded_the_oldest_idle_goes_and_live_ones_never() {
     const TUPLES: usize = 1 << 18;
-    let mut random = Mix(1);
+    let mut random = Seeded::new(1);
     let limits = Limits { tuples: TUPLES, ..Limits::default() };
     let mut egress = Egress::new(&Config { limits, ..Config::default() }, 0, &mut random);
     for _ in 0..8 {
@@ -49,7 +50,7 @@ fn a_million_tuples_are_bounded_the_oldest_idle_goes_and_live_ones_never() {
 
 #[test]
 fn with_everything_live_the_next_is_refused_and_nothing_else_changes() {
-    let mut random = Mix(2);
+    let mut random = Seeded::new(2);
     let limits = Limits { hops: 2, destinations: 2, pairs: 2, tuples: 3, log: 2 };
     let mut egress = Egress::new(&Config { limits, ..Config::default() }, 0, &mut random);
     egress.hop_add(0, 1.0).unwrap();
@@ -78,7 +79,7 @@ fn with_everything_live_the_next_is_refused_and_nothing_else_changes() {
 
 #[test]
 fn pairs_make_room_where_nothing_is_live() {
-    let mut random = Mix(3);
+    let mut random = Seeded::new(3);
     let limits = Limits { pairs: 4, ..Limits::default() };
     let mut egress = Egress::new(&Config { limits, ..Config::default() }, 0, &mut random);
     let hops: Vec<u32> = (0..4).map(|_| egress.hop_add(0, 1.0).unwrap()).collect();
@@ -98,7 +99,7 @@ fn pairs_make_room_where_nothing_is_live() {
 
 #[test]
 fn a_clock_that_falls_stops_time_and_cuts_nothing() {
-    let mut random = Mix(4);
+    let mut random = Seeded::new(4);
     let mut egress = Egress::new(&Config::default(), 1000 * S, &mut random);
     let hop = egress.hop_add(1000 * S, 5.0).unwrap();
     let to = egress.destination(1000 * S, b"origin").unwrap();
@@ -122,7 +123,7 @@ fn a_clock_that_falls_stops_time_and_cuts_nothing() {
 
 #[test]
 fn the_edges_of_bytes_do_not_wrap() {
-    let mut random = Mix(5);
+    let mut random = Seeded::new(5);
     let mut egress = Egress::new(&Config::default(), 0, &mut random);
     egress.hop_add(0, 5.0).unwrap();
     let to = egress.destination(0, b"origin").unwrap();
@@ -145,7 +146,7 @@ fn the_edges_of_bytes_do_not_wrap() {
 #[test]
 fn at_the_end_of_time_intervals_do_not_overflow() {
     for step_us in [1, 1000, 4_278_585_920, 1 << 32] {
-        let mut random = Mix(6);
+        let mut random = Seeded::new(6);
         let config = Config { step_us, window_steps: 62, sequence_steps: 62, ..Config::default() };
         let mut egress = Egress::new(&config, u64::MAX, &mut random);
         egress.hop_add(u64::MAX, 5.0).unwrap();

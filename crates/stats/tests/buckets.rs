@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Mix, plausible};
+use common::plausible;
 use proptest::prelude::*;
 use wayfare_stats::{WEIGHT_MAX, WeightedIds, Within};
+use wayfare_testkit::Seeded;
 use wayfare_types::Random;
 
 fn weight() -> impl Strategy<Value = u64> {
@@ -30,7 +31,7 @@ proptest! {
         entries.sort_unstable();
         let wanted: Vec<(u32, u64)> = (0..30).zip(plain).filter(|(_, w)| *w > 0).collect();
         prop_assert_eq!(entries, wanted);
-        let mut random = Mix(octaves.into());
+        let mut random = Seeded::new(octaves.into());
         for within in [Within::Exact, Within::Uniform] {
             let shares: f64 = (0..30).map(|id| ids.buckets().share(ids.weight(id), within)).sum();
             prop_assert!((shares - ids.buckets().total() as f64).abs() <= 1e-9 * shares);
@@ -53,7 +54,7 @@ fn drawn(weights: &[u64], octaves: u32, within: Within, draws: u64) -> Vec<u64> 
     for (id, &weight) in weights.iter().enumerate().rev() {
         ids.set(id as u32, weight);
     }
-    let (mut counts, mut random) = (vec![0; weights.len()], Mix(42));
+    let (mut counts, mut random) = (vec![0; weights.len()], Seeded::new(42));
     for _ in 0..draws {
         counts[ids.draw(within, &mut random).expect("weights") as usize] += 1;
     }

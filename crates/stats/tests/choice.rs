@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{Mix, open, plausible, received, sent, source};
+use common::{open, plausible, received, sent, source};
 use wayfare_stats::{Asked, Combine, Config, DestinationId, Egress, How, Measure, Refusal, Weighting, Weights, Within};
+use wayfare_testkit::Seeded;
 
 const S: u64 = 1_000_000;
 
-fn egress(hops: u32, weighting: Weighting) -> (Egress, Mix, Vec<u32>, DestinationId) {
-    let mut random = Mix(1);
+fn egress(hops: u32, weighting: Weighting) -> (Egress, Seeded, Vec<u32>, DestinationId) {
+    let mut random = Seeded::new(1);
     let mut egress = Egress::new(&Config::default(), 0, &mut random);
     egress.set_weighting(weighting);
     let hops = (0..hops).map(|_| egress.hop_add(0, 1000.0).expect("a hop and room")).collect();
@@ -17,14 +18,14 @@ fn egress(hops: u32, weighting: Weighting) -> (Egress, Mix, Vec<u32>, Destinatio
 }
 
 /// Moves bytes through a hop to a destination, by a flow of its own.
-fn moved(egress: &mut Egress, now_us: u64, port: u16, to: DestinationId, hop: u32, bytes: u64, random: &mut Mix) {
+fn moved(egress: &mut Egress, now_us: u64, port: u16, to: DestinationId, hop: u32, bytes: u64, random: &mut Seeded) {
     let asked = Asked { hop: Some(hop), avoid: &[] };
     let flow = egress.flow_open(now_us, &source(port), to, asked, random).expect("a hop and room").flow;
     assert!(egress.record(flow, now_us, &received(bytes)));
     egress.flow_close(now_us, flow, false).expect("a hop and room");
 }
 
-fn counted(egress: &mut Egress, now_us: u64, to: DestinationId, draws: u64, random: &mut Mix) -> Vec<u64> {
+fn counted(egress: &mut Egress, now_us: u64, to: DestinationId, draws: u64, random: &mut Seeded) -> Vec<u64> {
     let mut counts = vec![0; 64];
     for _ in 0..draws {
         let mut out = [0];

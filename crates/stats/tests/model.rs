@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Mix, source};
+use common::source;
 use proptest::prelude::*;
 use wayfare_stats::{Asked, Config, DestinationId, Egress, FlowId, How, Limits, Moved};
+use wayfare_testkit::Seeded;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -57,7 +58,7 @@ proptest! {
 
     #[test]
     fn it_is_what_the_list_says(script in prop::collection::vec(step(), 1..150), seed in any::<u64>()) {
-        let mut random = Mix(seed);
+        let mut random = Seeded::new(seed);
         let limits = Limits { tuples: 40, ..Limits::default() };
         let mut egress = Egress::new(&Config { limits, ..Config::default() }, 0, &mut random);
         let mut now_us = 70_000_000u64;
