@@ -245,8 +245,9 @@ impl Egress {
     pub(crate) fn pair_opened(&mut self, pair: u32) {
         let Pair { hop, destination, .. } = self.pairs[pair as usize];
         let (step, into_us) = self.steps.place(self.now_us);
-        self.add_to_hop(hop, step, (into_us, into_us), &HopSums { opened: 1, ..HopSums::default() });
-        self.add_to_pair(pair, step, (into_us, into_us), &PairSums { opened: 1, ..PairSums::default() });
+        let counted = PairSums { opened: 1, ..PairSums::default() };
+        self.add_to_hop(hop, step, (into_us, into_us), &HopSums { counted, ..HopSums::default() });
+        self.add_to_pair(pair, step, (into_us, into_us), &counted);
         let state = &mut self.pairs[pair as usize];
         state.flows += 1;
         state.last_us = Some(self.now_us);
@@ -263,8 +264,9 @@ impl Egress {
         let Pair { hop, destination, .. } = self.pairs[pair as usize];
         if failed {
             let (step, into_us) = self.steps.place(self.now_us);
-            self.add_to_hop(hop, step, (into_us, into_us), &HopSums { failed: 1, ..HopSums::default() });
-            self.add_to_pair(pair, step, (into_us, into_us), &PairSums { failed: 1, ..PairSums::default() });
+            let counted = PairSums { failed: 1, ..PairSums::default() };
+            self.add_to_hop(hop, step, (into_us, into_us), &HopSums { counted, ..HopSums::default() });
+            self.add_to_pair(pair, step, (into_us, into_us), &counted);
         }
         let flows = &mut self.hops[hop as usize].flows;
         *flows = flows.saturating_sub(1);

@@ -97,10 +97,10 @@ impl Egress {
                 estimate: state.estimate,
                 sent_bytes: sums.sent_bytes,
                 received_bytes: sums.received_bytes,
-                data_bytes: sums.data,
-                opened: sums.opened,
-                failed: sums.failed,
-                speed: per_second(sums.data, self.hop_windows.interval_us(id, &self.steps, now, self.k)),
+                data_bytes: sums.counted.data,
+                opened: sums.counted.opened,
+                failed: sums.counted.failed,
+                speed: per_second(sums.counted.data, self.hop_windows.interval_us(id, &self.steps, now, self.k)),
                 weight,
                 untried,
                 flows: state.flows,
@@ -117,7 +117,7 @@ impl Egress {
         self.settle();
         self.hops.get(hop as usize).filter(|state| state.taken).ok_or(Refusal::HopUnknown)?;
         let answer = self.hop_windows.answer(hop as usize, &self.steps, self.now_us, span_us);
-        Ok((answer.least.data, answer.most.data))
+        Ok((answer.least.counted.data, answer.most.counted.data))
     }
 
     /// Whether a pair can be drawn by its weight.

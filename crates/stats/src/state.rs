@@ -13,66 +13,6 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// What one record adds to a window at most, so that no window's sum wraps.
 const BYTES_MAX: u64 = 1 << 48;
 
-/// Of a hop, per small window of L.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct HopSums {
-    pub data: u64,
-    pub sent_bytes: u64,
-    pub received_bytes: u64,
-    pub opened: u32,
-    pub failed: u32,
-}
-
-impl HopSums {
-    #[inline]
-    pub fn moved(data: u64, moved: &Moved) -> Self {
-        Self {
-            data: data.min(BYTES_MAX),
-            sent_bytes: moved.sent_bytes.min(BYTES_MAX),
-            received_bytes: moved.received_bytes.min(BYTES_MAX),
-            ..Self::default()
-        }
-    }
-}
-
-impl Sums for HopSums {
-    #[inline]
-    fn add(&mut self, other: &Self) {
-        self.data = self.data.wrapping_add(other.data);
-        self.sent_bytes = self.sent_bytes.wrapping_add(other.sent_bytes);
-        self.received_bytes = self.received_bytes.wrapping_add(other.received_bytes);
-        self.opened = self.opened.wrapping_add(other.opened);
-        self.failed = self.failed.wrapping_add(other.failed);
-    }
-
-    #[inline]
-    fn since(&self, earlier: &Self) -> Self {
-        Self {
-            data: self.data.wrapping_sub(earlier.data),
-            sent_bytes: self.sent_bytes.wrapping_sub(earlier.sent_bytes),
-            received_bytes: self.received_bytes.wrapping_sub(earlier.received_bytes),
-            opened: self.opened.wrapping_sub(earlier.opened),
-            failed: self.failed.wrapping_sub(earlier.failed),
-        }
-    }
-
-    #[inline]
-    fn timed(&self) -> bool {
-        self.data > 0
-    }
-
-    fn scaled(&self, part: f64) -> Self {
-        let of = |value: u64| (value as f64 * part) as u64;
-        Self {
-            data: of(self.data),
-            sent_bytes: of(self.sent_bytes),
-            received_bytes: of(self.received_bytes),
-            opened: of(self.opened.into()) as u32,
-            failed: of(self.failed.into()) as u32,
-        }
-    }
-}
-
 /// Of a pair, per small window of K.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PairSums {
@@ -113,6 +53,57 @@ impl Sums for PairSums {
     fn scaled(&self, part: f64) -> Self {
         let of = |value: u64| (value as f64 * part) as u64;
         Self { data: of(self.data), opened: of(self.opened.into()) as u32, failed: of(self.failed.into()) as u32 }
+    }
+}
+
+/// Of a hop, per small window of L: what a pair has, and bytes each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HopSums {
+    pub counted: PairSums,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+}
+
+impl HopSums {
+    #[inline]
+    pub fn moved(data: u64, moved: &Moved) -> Self {
+        Self {
+            counted: PairSums::data(data),
+            sent_bytes: moved.sent_bytes.min(BYTES_MAX),
+            received_bytes: moved.received_bytes.min(BYTES_MAX),
+        }
+    }
+}
+
+impl Sums for HopSums {
+    #[inline]
+    fn add(&mut self, other: &Self) {
+        self.counted.add(&other.counted);
+        self.sent_bytes = self.sent_bytes.wrapping_add(other.sent_bytes);
+        self.received_bytes = self.received_bytes.wrapping_add(other.received_bytes);
+    }
+
+    #[inline]
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counted: self.counted.since(&earlier.counted),
+            sent_bytes: self.sent_bytes.wrapping_sub(earlier.sent_bytes),
+            received_bytes: self.received_bytes.wrapping_sub(earlier.received_bytes),
+        }
+    }
+
+    #[inline]
+    fn timed(&self) -> bool {
+        self.counted.timed()
+    }
+
+    fn scaled(&self, part: f64) -> Self {
+        let of = |value: u64| (value as f64 * part) as u64;
+        Self {
+            counted: self.counted.scaled(part),
+            sent_bytes: of(self.sent_bytes),
+            received_bytes: of(self.received_bytes),
+        }
     }
 }
 

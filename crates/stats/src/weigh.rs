@@ -42,7 +42,7 @@ impl Egress {
     /// By (a), and whether it is its estimate.
     pub(crate) fn hop_weight(&self, hop: u32) -> (u64, bool) {
         let now = self.steps.current();
-        let sums = self.hop_windows.sum(hop as usize, now, self.k);
+        let sums = self.hop_windows.sum(hop as usize, now, self.k).counted;
         if sums.data == 0 {
             let estimate = self.hops[hop as usize].estimate;
             return if sums.failed > 0 { (0, false) } else { (self.weighting.all.of_estimate(estimate), true) };
