@@ -453,9 +453,9 @@ impl World {
                 Output::Control { link, data } if self.attached.contains_key(&link) => {
                     self.attached_send_control(now, link, &data);
                 }
-                Output::Packet { link, data, priority } => self.send_packet(now, link, data, priority),
-                Output::Packets { link, mut data, stride, priority } => {
-                    if !self.fast_send(now, link, &mut data, (stride, priority)) {
+                Output::Packet { link, data, payer } => self.send_packet(now, link, data, payer),
+                Output::Packets { link, mut data, stride, payer } => {
+                    if !self.fast_send(now, link, &mut data, (stride, payer)) {
                         plain_packets(data, stride).for_each(|packet| self.send_plain(link, packet));
                     }
                 }

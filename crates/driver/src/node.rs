@@ -207,8 +207,8 @@ impl Node {
 
     /// What packets of a circuit pay at this node from now on, in credits per byte (0 before anything is said): where they
     /// have to wait for a link, who pays more goes first.
-    pub fn set_priority(&self, circuit: u32, priority: u32) {
-        self.act(move |node| node.world.borrow_mut().engine.set_priority(circuit, priority));
+    pub fn set_weight(&self, circuit: u32, weight: u32) {
+        self.act(move |node| node.world.borrow_mut().engine.set_weight(circuit, weight));
     }
 
     /// The circuits that a neighbour has set up through or to this node, over this link.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use wayfare_engine::{Engine, FlowRead, FlowWrite, Instant, Output, Reason, plain_packets};
+use wayfare_engine::{Engine, FlowRead, FlowWrite, Instant, Output, Payer, Reason, plain_packets};
 use wayfare_quic::tls::Identity;
 use zeroize::Zeroizing;
 
@@ -64,7 +64,7 @@ impl State {
         }
         loop {
             let polled = if let Some((link, packet)) = self.batch.pop_front() {
-                Output::Packet { link, data: packet, priority: 0 }
+                Output::Packet { link, data: packet, payer: Payer::LINK }
             } else if let Some((link, bytes)) = self.own_outputs.pop_front() {
                 Output::Control { link, data: bytes }
             } else {

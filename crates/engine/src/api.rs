@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 use wayfare_onion::WORN;
 use wayfare_relay::LinkId;
+use wayfare_relay::egress::Payer;
 use wayfare_types::{NodeId, Reason};
 use wayfare_wire::datagram::UdpAddress;
 use wayfare_wire::{HEADER, fast::FAST_HEADER};
@@ -68,11 +69,11 @@ pub struct EngineConfig {
 /// What the host must do, in this order.
 #[derive(Debug)]
 pub enum Output {
-    /// Send on the link, as a datagram. `priority`: credits per byte, for where it has to wait.
-    Packet { link: LinkId, data: Bytes, priority: u32 },
+    /// Send on the link, as a datagram. `payer` is for where it has to wait.
+    Packet { link: LinkId, data: Bytes, payer: Payer },
     /// Send on the link: packets behind one another, `stride` bytes each. The first [`FREE`] bytes of each are free, the plain
     /// header and the body follow, so that a fast header ([`FAST_HEADER`] bytes) can be written over both in place.
-    Packets { link: LinkId, data: BytesMut, stride: usize, priority: u32 },
+    Packets { link: LinkId, data: BytesMut, stride: usize, payer: Payer },
     /// Send on the link's control stream.
     Control { link: LinkId, data: Vec<u8> },
     /// Append to the file of set-ups seen, before anything that follows goes out.

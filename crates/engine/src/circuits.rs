@@ -25,8 +25,8 @@ pub(crate) struct RelayCircuit {
     /// Away from the client.
     pub next: Option<Next>,
     pub pending: Option<Box<PendingRelay>>,
-    /// Credits per byte, for ids that are yet to be given out.
-    pub priority: u32,
+    /// Credits per second, for ids that are yet to be given out.
+    pub weight: u32,
 }
 
 pub(crate) struct ExitCircuit {
@@ -34,7 +34,7 @@ pub(crate) struct ExitCircuit {
     pub forward_cid: u32,
     pub backward: BackwardHop,
     pub class: SizeClass,
-    pub priority: u32,
+    pub weight: u32,
 }
 
 pub(crate) struct ClientCircuit {
@@ -53,7 +53,7 @@ pub(crate) struct ClientCircuit {
     /// When something last came back over it.
     pub heard_at: Instant,
     pub worn_told: bool,
-    pub priority: u32,
+    pub weight: u32,
     pub info: CircuitInfo,
 }
 
@@ -118,7 +118,7 @@ impl Engine {
             held: Some(message),
             heard_at: now,
             worn_told: false,
-            priority: 0,
+            weight: 0,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
         self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
@@ -175,17 +175,16 @@ impl Engine {
         }
     }
 
-    /// What packets of a circuit pay from now on, either way, in credits per byte; 0 before anything is said. Where they have
-    /// to wait for a link that is saturated, who pays more goes first, and who pays less is dropped first: nothing is kept
-    /// for who pays nothing beside others who pay and take all there is.
-    pub fn set_priority(&mut self, id: CircuitId, priority: u32) {
+    /// What packets of a circuit pay from now on, either way, in credits per second while they have to wait for a link that is
+    /// saturated; 0 before anything is said. They are served in proportion to it, and who has paid least per byte is dropped first.
+    pub fn set_weight(&mut self, id: CircuitId, weight: u32) {
         match self.circuits.get_mut(&id) {
             Some(Circuit::Relay(c)) => {
-                c.priority = priority;
-                c.forward_cid.into_iter().chain(c.backward_cid).for_each(|cid| self.table.set_priority(cid, priority));
+                c.weight = weight;
+                c.forward_cid.into_iter().chain(c.backward_cid).for_each(|cid| self.table.set_weight(cid, weight));
             }
-            Some(Circuit::Exit(c)) => c.priority = priority,
-            Some(Circuit::Client(c)) => c.priority = priority,
+            Some(Circuit::Exit(c)) => c.weight = weight,
+            Some(Circuit::Client(c)) => c.weight = weight,
             None => {}
         }
     }

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use wayfare_onion::setup::MINUTES;
 use wayfare_onion::{OnionSecret, ReplayCache};
 use wayfare_quic::{Instant, tls::Identity};
+use wayfare_relay::egress::Payer;
 use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
 use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
@@ -243,21 +244,21 @@ impl Engine {
     #[inline]
     pub fn handle_packet(&mut self, now: Instant, link: LinkId, mut packet: BytesMut) {
         match self.table.work(link, &mut packet, &mut self.counters) {
-            Ok(Arrival::Forward { link, priority }) => {
+            Ok(Arrival::Forward { link, payer }) => {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
                 self.stats.relayed_packets_forward += 1;
                 self.stats.relayed_bytes_forward += packet.len() as u64;
-                self.send_packet(link, packet, priority);
+                self.send_packet(link, packet, payer);
             }
-            Ok(Arrival::Backward { link, priority }) => {
+            Ok(Arrival::Backward { link, payer }) => {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
                 self.stats.relayed_packets_backward += 1;
                 self.stats.relayed_bytes_backward += packet.len() as u64;
-                self.send_packet(link, packet, priority);
+                self.send_packet(link, packet, payer);
             }
             Ok(Arrival::Exit { circuit }) => {
                 if !self.forwarding {
@@ -277,10 +278,10 @@ impl Engine {
 
     /// Queues a packet for a link, in two halves where one datagram cannot hold it.
     #[inline]
-    pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut, priority: u32) {
+    pub(crate) fn send_packet(&mut self, link: LinkId, packet: BytesMut, payer: Payer) {
         let Some(l) = self.links.get(&link) else { return self.counters.count(Reason::LinkGone) };
         if l.carries(FREE + packet.len()) {
-            self.outputs.push_back(Output::Packet { link, data: packet.freeze(), priority });
+            self.outputs.push_back(Output::Packet { link, data: packet.freeze(), payer });
             return;
         }
         let half = HEADER + (packet.len() - HEADER) / 2;
@@ -290,8 +291,8 @@ impl Engine {
         let (mut first, mut second) = (BytesMut::zeroed(half), BytesMut::zeroed(half));
         match split(&packet, &mut first, &mut second) {
             Ok(_) => {
-                self.outputs.push_back(Output::Packet { link, data: first.freeze(), priority });
-                self.outputs.push_back(Output::Packet { link, data: second.freeze(), priority });
+                self.outputs.push_back(Output::Packet { link, data: first.freeze(), payer });
+                self.outputs.push_back(Output::Packet { link, data: second.freeze(), payer });
             }
             Err(reason) => self.counters.count(reason),
         }

@@ -29,5 +29,6 @@ pub use engine::Engine;
 pub use wayfare_onion::{HopSpec, OnionPublic, OnionSecret, Suite};
 pub use wayfare_quic::Instant;
 pub use wayfare_relay::LinkId;
+pub use wayfare_relay::egress::{Charge, Payer};
 pub use wayfare_types::{Counters, NodeId, Reason};
 pub use wayfare_wire::{SizeClass, Status, datagram::UdpAddress};

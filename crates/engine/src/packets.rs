@@ -6,6 +6,7 @@
 use bytes::{Buf, BytesMut};
 use wayfare_quic::Instant;
 use wayfare_relay::LinkId;
+use wayfare_relay::egress::Payer;
 use wayfare_types::Reason;
 use wayfare_wire::fast::FAST_HEADER;
 use wayfare_wire::{HEADER, Header, Part, SizeClass, TAGS, get_payload};
@@ -72,7 +73,7 @@ struct Sent {
     link: LinkId,
     data: BytesMut,
     stride: usize,
-    priority: u32,
+    payer: Payer,
     result: Result<(), Reason>,
 }
 
@@ -98,7 +99,8 @@ impl Engine {
         let seal = |body: &mut [u8]| path.wrap(body, &mut **random);
         let (data, result) = room.fill(c.class, c.forward_cid, inner, segment, seal);
         let stride = FAST_HEADER + c.class.body_bytes();
-        let sent = Sent { link: c.link, data, stride, priority: c.priority, result };
+        let payer = Payer { cid: c.backward_cid, weight: c.weight };
+        let sent = Sent { link: c.link, data, stride, payer, result };
         c.info.packets_forward += sent.packets();
         c.info.bytes_forward += sent.bytes();
         self.stats.client_packets_forward += sent.packets();
@@ -119,7 +121,8 @@ impl Engine {
         let backward = &mut c.backward;
         let (data, result) = room.fill(c.class, c.prev.cid, inner, segment, |body| backward.origin(body));
         let stride = FAST_HEADER + c.class.body_bytes();
-        let sent = Sent { link: c.prev.link, data, stride, priority: c.priority, result };
+        let payer = Payer { cid: c.forward_cid, weight: c.weight };
+        let sent = Sent { link: c.prev.link, data, stride, payer, result };
         self.stats.exit_packets_backward += sent.packets();
         self.stats.exit_bytes_backward += sent.bytes();
         self.send_packets(sent);
@@ -130,18 +133,18 @@ impl Engine {
         if let Err(reason) = sent.result {
             self.counters.count(reason);
         }
-        let Sent { link, mut data, stride, priority, .. } = sent;
+        let Sent { link, mut data, stride, payer, .. } = sent;
         if data.is_empty() {
             return;
         }
         match self.links.get(&link) {
             None => (0..data.len() / stride).for_each(|_| self.counters.count(Reason::LinkGone)),
-            Some(l) if l.carries(stride) => self.outputs.push_back(Output::Packets { link, data, stride, priority }),
+            Some(l) if l.carries(stride) => self.outputs.push_back(Output::Packets { link, data, stride, payer }),
             Some(_) => {
                 while data.len() >= stride {
                     let mut packet = data.split_to(stride);
                     packet.advance(FREE);
-                    self.send_packet(link, packet, priority);
+                    self.send_packet(link, packet, payer);
                 }
             }
         }

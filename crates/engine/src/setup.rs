@@ -68,7 +68,7 @@ impl Engine {
                 let hop = ForwardHop::new(opened.suite, &opened.keys.forward);
                 let forward_cid = self.table.give(link, id, opened.class, Duty::Exit(hop))?;
                 let backward = BackwardHop::new(opened.suite, &opened.keys.backward, opened.keys.backward_start);
-                let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, priority: 0 };
+                let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0 };
                 self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
                 self.stats.setups_accepted += 1;
                 let message = opened.reply.origin();
@@ -94,7 +94,7 @@ impl Engine {
                     backward_cid: None,
                     next: None,
                     pending: Some(Box::new(pending)),
-                    priority: 0,
+                    weight: 0,
                 };
                 self.insert_circuit(id, Circuit::Relay(circuit));
                 self.setups.push_back((now + SETUP_TIMEOUT, id));
@@ -124,7 +124,7 @@ impl Engine {
         match self.table.give(link, id, pending.class, Duty::Pending) {
             Ok(cid) => {
                 circuit.backward_cid = Some(cid);
-                self.table.set_priority(cid, circuit.priority);
+                self.table.set_weight(cid, circuit.weight);
                 self.send_control(link, &Control::Setup { back_cid: cid, message });
             }
             Err(reason) => {
@@ -208,7 +208,7 @@ impl Engine {
             }
         };
         circuit.forward_cid = Some(given);
-        self.table.set_priority(given, circuit.priority);
+        self.table.set_weight(given, circuit.weight);
         self.table
             .set(back_cid, Duty::Backward(BackwardHop::new(keys.suite, &keys.backward, keys.backward_start), prev));
         reply.wrap(&mut message);

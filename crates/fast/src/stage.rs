@@ -7,6 +7,7 @@
 use std::io::IoSlice;
 
 use rustc_hash::FxHashMap;
+use wayfare_relay::egress::Payer;
 use wayfare_relay::{Half, LinkId, Peeled, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::{FAST_BATCH, FAST_HEADER};
@@ -31,8 +32,8 @@ struct Job {
     link: LinkId,
     cid: u32,
     counter: u64,
-    /// Credits per byte, once it is known whose it is.
-    priority: u32,
+    /// Who pays, once it is known whose it is.
+    payer: Payer,
     /// The next of its group.
     next: u32,
 }
@@ -68,9 +69,9 @@ pub enum Local {
 
 /// What goes out.
 pub enum BatchOut<'a> {
-    /// Datagrams of `segment` bytes each, behind one another in the slices, and what each pays, which matters only where they
+    /// Datagrams of `segment` bytes each, behind one another in the slices, and who pays for each, which matters only where they
     /// have to wait.
-    Fast { link: LinkId, segment: usize, priorities: &'a [u32], slices: &'a [IoSlice<'a>] },
+    Fast { link: LinkId, segment: usize, payers: &'a [Payer], slices: &'a [IoSlice<'a>] },
     /// A link that is not fast, or not for packets of this size: a plain packet, header and body.
     Plain { link: LinkId, packet: &'a [u8] },
 }
@@ -121,7 +122,7 @@ impl Stage {
                         link,
                         cid,
                         counter,
-                        priority: 0,
+                        payer: Payer::LINK,
                         next: NONE,
                     }),
                     Err(reason) => counters.count(reason),
@@ -172,7 +173,7 @@ impl Stage {
             }
             let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
             self.ask(slots, i + AHEAD, Half::Second);
-            let (next, counter, priority) = match peeled {
+            let (next, counter, weight) = match peeled {
                 Ok(Peeled::Client { circuit }) => {
                     local(job.link, Local::Client { circuit, counter: job.counter }, place);
                     continue;
@@ -185,15 +186,15 @@ impl Stage {
                     local(job.link, Local::Exit { circuit }, place);
                     continue;
                 }
-                Ok(Peeled::Forward { next, counter, priority }) => {
+                Ok(Peeled::Forward { next, counter, weight }) => {
                     relayed.packets_forward += 1;
                     relayed.bytes_forward += u64::from(job.bytes);
-                    (next, counter, priority)
+                    (next, counter, weight)
                 }
-                Ok(Peeled::Backward { next, counter, priority }) => {
+                Ok(Peeled::Backward { next, counter, weight }) => {
                     relayed.packets_backward += 1;
                     relayed.bytes_backward += u64::from(job.bytes);
-                    (next, counter, priority)
+                    (next, counter, weight)
                 }
                 Err(reason) => {
                     counters.count(reason);
@@ -201,7 +202,8 @@ impl Stage {
                 }
             };
             let job = &mut self.jobs[i];
-            (job.cid, job.counter, job.priority) = (next.cid, counter, priority);
+            job.payer = Payer { cid: job.cid, weight };
+            (job.cid, job.counter) = (next.cid, counter);
             self.group(next.link, i as u32);
         }
         relayed
@@ -281,11 +283,11 @@ impl Stage {
     ) -> u32 {
         let segment = self.jobs[first as usize].bytes;
         let most = SEGMENTS_MAX.min(BYTES_MAX / segment as usize).max(1);
-        let (mut chosen, mut priorities) = ([0; SEGMENTS_MAX], [0; SEGMENTS_MAX]);
+        let (mut chosen, mut payers) = ([0; SEGMENTS_MAX], [Payer::LINK; SEGMENTS_MAX]);
         let (mut count, mut at) = (0, first);
         while at != NONE && count < most && self.jobs[at as usize].bytes == segment {
             let job = &self.jobs[at as usize];
-            (chosen[count], priorities[count]) = (at, job.priority);
+            (chosen[count], payers[count]) = (at, job.payer);
             (count, at) = (count + 1, job.next);
         }
         let mut sealed = [[0; FAST_HEADER]; FAST_BATCH];
@@ -318,8 +320,8 @@ impl Stage {
                 (used, begin) = (used + 1, i);
             }
         }
-        let (priorities, slices) = (&priorities[..count], &slices[..used]);
-        out(BatchOut::Fast { link, segment: segment as usize, priorities, slices });
+        let (payers, slices) = (&payers[..count], &slices[..used]);
+        out(BatchOut::Fast { link, segment: segment as usize, payers, slices });
         at
     }
 }

@@ -160,8 +160,8 @@ fn work(links: &Links, runs: &[Run]) {
             &mut buffers,
             |link| links.own.get(link as usize - 1).map(FastLink::view),
             |batch| match batch {
-                BatchOut::Fast { link, segment, priorities, slices } => {
-                    let packets = priorities.len();
+                BatchOut::Fast { link, segment, payers, slices } => {
+                    let packets = payers.len();
                     let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
                     assert_eq!((segment, bytes.len()), (PACKET, packets * PACKET));
                     for packet in bytes.chunks(segment) {

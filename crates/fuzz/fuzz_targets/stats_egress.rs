@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use wayfare_stats::{
-    Asked, Combine, Config, DestinationId, Egress, FlowId, How, Limits, Measure, Moved, Source, Weighting, Weights, Within,
+    Asked, Combine, Config, DestinationId, Egress, FlowId, How, Limits, Measure, Moved, Source, Weighting, Weights,
+    Within,
 };
 use wayfare_types::Random;
 
@@ -128,7 +129,8 @@ fuzz_target!(|input: Input| {
             }
             Step::Record { port, to, at_us, sent, received } => {
                 let Some(flow) = find(&egress, port, to) else { continue };
-                let moved = Moved { sent_bytes: sent, received_bytes: received, sent_packets: 1, received_packets: u32::MAX };
+                let moved =
+                    Moved { sent_bytes: sent, received_bytes: received, sent_packets: 1, received_packets: u32::MAX };
                 assert!(egress.record(flow, at_us, &moved));
             }
             Step::RecordLately { port, to, ago_us, sent, received } => {

@@ -10,6 +10,7 @@ use wayfare_wire::{HEADER, Header, Joiner, Part, packet::rewrite};
 
 use std::ops::Range;
 
+use crate::egress::Payer;
 use crate::memory::{Half, prefetch, prefetch_line};
 use crate::slab::Slab;
 
@@ -55,10 +56,10 @@ pub enum Duty {
 /// What became of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It is ready to go out on this link; what it pays, as in [`Peeled`].
-    Forward { link: LinkId, priority: u32 },
+    /// It is ready to go out on this link, and who pays.
+    Forward { link: LinkId, payer: Payer },
     /// Likewise, towards the client.
-    Backward { link: LinkId, priority: u32 },
+    Backward { link: LinkId, payer: Payer },
     /// Its payload, for this exit, begins at `HEADER + TAGS`.
     Exit { circuit: u32 },
     /// All its layers are still on.
@@ -70,10 +71,10 @@ pub enum Arrival {
 /// What became of a body that stands by itself, its header read already.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Peeled {
-    /// It goes on to there, with this counter, for its circuit's credits per byte.
-    Forward { next: Next, counter: u64, priority: u32 },
+    /// It goes on to there, with this counter; it came by an id of this weight, as in [`Payer`].
+    Forward { next: Next, counter: u64, weight: u32 },
     /// Likewise, towards the client.
-    Backward { next: Next, counter: u64, priority: u32 },
+    Backward { next: Next, counter: u64, weight: u32 },
     /// Its payload, for this exit, begins at `TAGS`.
     Exit { circuit: u32 },
     /// All its layers are still on.
@@ -85,8 +86,8 @@ pub struct Slot {
     pub(crate) link: LinkId,
     pub(crate) circuit: u32,
     pub(crate) body_bytes: u32,
-    /// Credits per byte that the circuit's packets pay.
-    pub(crate) priority: u32,
+    /// Credits per second that its packets pay where they have to wait.
+    pub(crate) weight: u32,
     generation: u8,
     used: bool,
     pub(crate) duty: Duty,
@@ -101,8 +102,8 @@ const WINDOW: Range<usize> = 640..832;
 pub enum Command {
     /// Packets of this id are worked so from now on.
     Put { cid: u32, slot: Box<Slot> },
-    /// Packets of this id pay so many credits per byte from now on.
-    Price { cid: u32, priority: u32 },
+    /// Packets of this id pay so many credits per second from now on.
+    Weigh { cid: u32, weight: u32 },
     /// The id is taken back; its key and window go with it.
     Drop { cid: u32 },
 }
@@ -148,7 +149,7 @@ impl Slots {
     pub fn apply(&mut self, command: Command) {
         match command {
             Command::Put { cid, slot } => self.put(cid, *slot),
-            Command::Price { cid, priority } => self.price(cid, priority),
+            Command::Weigh { cid, weight } => self.weigh(cid, weight),
             Command::Drop { cid } => self.take(cid),
         }
     }
@@ -175,10 +176,10 @@ impl Slots {
         }
     }
 
-    pub(crate) fn price(&mut self, cid: u32, priority: u32) {
+    pub(crate) fn weigh(&mut self, cid: u32, weight: u32) {
         let place = self.place(cid);
         if let Some(slot) = self.slots.get_mut(place) {
-            slot.priority = priority;
+            slot.weight = weight;
         }
     }
 
@@ -245,13 +246,13 @@ impl Slots {
             return Ok(Arrival::Half);
         }
         Ok(match slot.peel(counter, &mut packet[HEADER..])? {
-            Peeled::Forward { next, counter, priority } => {
+            Peeled::Forward { next, counter, weight } => {
                 rewrite(packet, next.cid, counter);
-                Arrival::Forward { link: next.link, priority }
+                Arrival::Forward { link: next.link, payer: Payer { cid, weight } }
             }
-            Peeled::Backward { next, counter, priority } => {
+            Peeled::Backward { next, counter, weight } => {
                 rewrite(packet, next.cid, counter);
-                Arrival::Backward { link: next.link, priority }
+                Arrival::Backward { link: next.link, payer: Payer { cid, weight } }
             }
             Peeled::Exit { circuit } => Arrival::Exit { circuit },
             Peeled::Client { circuit } => Arrival::Client { circuit, counter },
@@ -261,7 +262,7 @@ impl Slots {
 
 impl Slot {
     pub(crate) fn new(link: LinkId, circuit: u32, body_bytes: u32, duty: Duty) -> Self {
-        Self { link, circuit, body_bytes, priority: 0, generation: 0, used: true, duty, joiner: None }
+        Self { link, circuit, body_bytes, weight: 0, generation: 0, used: true, duty, joiner: None }
     }
 
     fn empty() -> Self {
@@ -276,11 +277,11 @@ impl Slot {
         match &mut self.duty {
             Duty::Forward(hop, next) => {
                 let counter = hop.open(counter, body)?;
-                Ok(Peeled::Forward { next: *next, counter, priority: self.priority })
+                Ok(Peeled::Forward { next: *next, counter, weight: self.weight })
             }
             Duty::Backward(hop, next) => {
                 let counter = hop.seal(counter, body)?;
-                Ok(Peeled::Backward { next: *next, counter, priority: self.priority })
+                Ok(Peeled::Backward { next: *next, counter, weight: self.weight })
             }
             Duty::Exit(hop) => {
                 hop.open(counter, body)?;

@@ -6,7 +6,6 @@ use bytes::BytesMut;
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::SizeClass;
 
-use crate::egress::CONTROL;
 use crate::slots::{
     Arrival, Command, Duty, GENERATION_SHIFT, INDICES, LinkId, Peeled, SHARD_SHIFT, SHARDS_MAX, Slot, Slots, shard_of,
 };
@@ -16,7 +15,7 @@ struct Given {
     link: LinkId,
     circuit: u32,
     body_bytes: u32,
-    priority: u32,
+    weight: u32,
     generation: u8,
     used: bool,
 }
@@ -104,7 +103,7 @@ impl CircuitTable {
         }
         let shard = self.homes.get(&link).copied().unwrap_or(0);
         let Ids { given, free } = &mut self.shards[shard];
-        let id = |generation| Given { link, circuit, body_bytes, priority: 0, generation, used: true };
+        let id = |generation| Given { link, circuit, body_bytes, weight: 0, generation, used: true };
         let index = match free.pop() {
             Some(index) => {
                 let old = &mut given[index as usize];
@@ -142,29 +141,28 @@ impl CircuitTable {
 
     /// Says what is to be done with packets of an id that was given out.
     pub fn set(&mut self, cid: u32, duty: Duty) {
-        let Some(&Given { link, circuit, body_bytes, priority, .. }) = self.given(cid) else { return };
+        let Some(&Given { link, circuit, body_bytes, weight, .. }) = self.given(cid) else { return };
         match shard_of(cid) {
             0 => self.local.set(cid, duty),
             _ => {
                 let mut slot = Slot::new(link, circuit, body_bytes, duty);
-                slot.priority = priority;
+                slot.weight = weight;
                 self.put(cid, slot);
             }
         }
     }
 
-    /// Packets of an id that was given out pay so many credits per byte from now on: where they have to wait for their next
-    /// link, who pays more goes first. 0 before anything is said; of data, none pays as much as [`CONTROL`].
-    pub fn set_priority(&mut self, cid: u32, priority: u32) {
-        let priority = priority.min(CONTROL - 1);
+    /// Packets of an id that was given out pay so many credits per second from now on while they have to wait for their next link,
+    /// and are served there in proportion. 0 before anything is said.
+    pub fn set_weight(&mut self, cid: u32, weight: u32) {
         if self.given(cid).is_none() {
             return;
         }
         let shard = shard_of(cid);
-        self.shards[shard].given[cid as usize & (INDICES - 1)].priority = priority;
+        self.shards[shard].given[cid as usize & (INDICES - 1)].weight = weight;
         match shard {
-            0 => self.local.price(cid, priority),
-            shard => self.outbox.push((shard, Command::Price { cid, priority })),
+            0 => self.local.weigh(cid, weight),
+            shard => self.outbox.push((shard, Command::Weigh { cid, weight })),
         }
     }
 

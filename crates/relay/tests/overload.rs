@@ -1,6 +1,6 @@
 //! A link of 100 Mbit/s that is offered ten times that, on virtual time.
 
-use wayfare_relay::egress::{CONTROL, EgressQueue, Limits, Rate, Storage};
+use wayfare_relay::egress::{EgressQueue, Limits, Payer, Rate, Storage};
 use wayfare_testkit::Seeded;
 use wayfare_types::{Counters, Random, Reason};
 
@@ -8,8 +8,11 @@ const RATE: u64 = 12_500_000;
 const STRIDE: usize = 1299;
 const SECONDS: u64 = 10;
 const QUOTA: usize = 4 << 20;
+/// A circuit without credits, and one with more than others.
+const LOW: Payer = Payer { cid: 1, weight: 0 };
+const HIGH: Payer = Payer { cid: 2, weight: 1000 };
 
-/// What got through: per priority the waits in microseconds, and all bytes.
+/// What got through: per circuit the waits in microseconds, and all bytes.
 struct Outcome {
     waits_us: Vec<(u32, u64)>,
     pushed: [u64; 3],
@@ -21,8 +24,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn waits(&self, priority: u32) -> Vec<u64> {
-        let mut waits: Vec<u64> = self.waits_us.iter().filter(|(p, _)| *p == priority).map(|&(_, us)| us).collect();
+    fn waits(&self, cid: u32) -> Vec<u64> {
+        let mut waits: Vec<u64> = self.waits_us.iter().filter(|(c, _)| *c == cid).map(|&(_, us)| us).collect();
         waits.sort_unstable();
         waits
     }
@@ -46,20 +49,20 @@ fn run(low: f64, high: f64, seed: u64) -> Outcome {
         buffers_made: 0,
     };
     // Per kind: the next arrival, and bytes per microsecond.
-    let kinds = [(0u32, low * 12.5), (1000, high * 12.5), (CONTROL, 0.01)];
+    let kinds = [(LOW, low * 12.5), (HIGH, high * 12.5), (Payer::LINK, 0.01)];
     let mut arrivals = [0u64; 3];
     let (mut due, mut out) = (0u64, Vec::new());
     let mut now_us = 0;
     while now_us < SECONDS * 1_000_000 {
-        for (i, (priority, pace)) in kinds.into_iter().enumerate() {
+        for (i, (payer, pace)) in kinds.into_iter().enumerate() {
             while pace > 0.0 && arrivals[i] <= now_us {
-                let (burst, bytes) = if priority == CONTROL { (1, 100) } else { (rng.next_u64() % 64 + 1, STRIDE) };
+                let (burst, bytes) = if payer.is_link() { (1, 100) } else { (rng.next_u64() % 64 + 1, STRIDE) };
                 let mut packet = vec![0; bytes];
                 packet[..8].copy_from_slice(&now_us.to_be_bytes());
-                packet[8..12].copy_from_slice(&priority.to_be_bytes());
+                packet[8..12].copy_from_slice(&payer.cid.to_be_bytes());
                 for _ in 0..burst {
                     outcome.pushed[i] += 1;
-                    if let Err(reason) = queue.push(now_us, &packet, priority, &mut storage, &mut counters) {
+                    if let Err(reason) = queue.push(now_us, &packet, payer, &mut storage, &mut counters) {
                         counters.count(reason);
                     }
                 }
@@ -73,8 +76,8 @@ fn run(low: f64, high: f64, seed: u64) -> Outcome {
             while let Some(filled) = queue.fill(now_us, 65_000, 64, &mut out, &mut storage, &mut counters) {
                 for packet in out.chunks(filled.stride) {
                     let at_us = u64::from_be_bytes(packet[..8].try_into().expect("a length"));
-                    let priority = u32::from_be_bytes(packet[8..12].try_into().expect("a length"));
-                    outcome.waits_us.push((priority, now_us - at_us));
+                    let cid = u32::from_be_bytes(packet[8..12].try_into().expect("a length"));
+                    outcome.waits_us.push((cid, now_us - at_us));
                 }
                 outcome.bytes += out.len() as u64;
                 out.clear();
@@ -102,11 +105,11 @@ fn ten_times_what_a_link_can_carry() {
     assert!(outcome.bytes >= RATE * SECONDS * 999 / 1000, "{} bytes went", outcome.bytes);
     assert!(outcome.bytes <= RATE * SECONDS + 16 * STRIDE as u64);
     // No packet may have waited longer than 100 ms: each, not 99 of 100 only.
-    let data = outcome.waits(0);
+    let data = outcome.waits(LOW.cid);
     assert!(p99(&data) <= 100_000 && data.last() <= Some(&100_000));
     assert!(outcome.counters.get(Reason::QueueDelay) > 0);
     // Control waits for what is on its way only: a packet's time, 104 us, and that of its own tokens.
-    let control = outcome.waits(CONTROL);
+    let control = outcome.waits(0);
     assert_eq!(control.len() as u64, outcome.pushed[2], "each control packet went");
     assert!(*control.last().unwrap() <= 1_000, "control waited {} us", control.last().unwrap());
     assert!(outcome.held_bytes_max <= QUOTA);
@@ -118,7 +121,7 @@ fn ten_times_what_a_link_can_carry() {
 #[test]
 fn credits_buy_the_way_past_a_flood() {
     let outcome = run(10.0, 0.5, 2);
-    let (high, low) = (outcome.waits(1000), outcome.waits(0));
+    let (high, low) = (outcome.waits(HIGH.cid), outcome.waits(LOW.cid));
     assert!(high.len() as u64 + 64 >= outcome.pushed[1], "{} of {} went", high.len(), outcome.pushed[1]);
     // Its own bursts, of up to 64 packets at 104 us each, are what it waits for.
     assert!(p99(&high) <= 30_000, "p99 {} us", p99(&high));
@@ -126,7 +129,7 @@ fn credits_buy_the_way_past_a_flood() {
     assert!(low.len() as u64 * STRIDE as u64 >= RATE * SECONDS * 45 / 100);
     assert!(low.last() <= Some(&100_000));
     assert!(outcome.bytes >= RATE * SECONDS * 999 / 1000);
-    assert_eq!(outcome.waits(CONTROL).len() as u64, outcome.pushed[2]);
+    assert_eq!(outcome.waits(0).len() as u64, outcome.pushed[2]);
 }
 
 /// Below the rate nothing is dropped and, but for bursts, nothing waits.
@@ -134,5 +137,5 @@ fn credits_buy_the_way_past_a_flood() {
 fn nothing_is_dropped_at_half_load() {
     let outcome = run(0.5, 0.0, 3);
     assert!(outcome.counters.iter().all(|(_, n)| n == 0));
-    assert!(p99(&outcome.waits(0)) <= 50_000);
+    assert!(p99(&outcome.waits(LOW.cid)) <= 50_000);
 }

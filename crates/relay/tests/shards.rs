@@ -4,7 +4,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wayfare_onion::{ClientPath, DirectionKeys, ForwardHop, HopKeys, Suite};
-use wayfare_relay::egress::CONTROL;
 use wayfare_relay::{CircuitTable, Duty, LinkId, Next, Peeled, SHARDS_MAX, Slots, shard_of};
 use wayfare_testkit::Seeded;
 use wayfare_types::{Random, Reason};
@@ -21,7 +20,7 @@ enum Step {
     /// An id of a duty, by its number.
     Give(LinkId, u8),
     Set(usize, u8),
-    Price(usize, u32),
+    Weigh(usize, u32),
     Take(usize),
     /// A packet for an id given out at some time, of this link, again when the number is odd.
     Peel(usize, LinkId, u8),
@@ -34,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         (link.clone(), 0..SHARDS_MAX).prop_map(|(l, s)| Step::Home(l, s)),
         (link.clone(), 0..4u8).prop_map(|(l, d)| Step::Give(l, d)),
         (id.clone(), 0..4u8).prop_map(|(i, d)| Step::Set(i, d)),
-        (id.clone(), any::<u32>()).prop_map(|(i, p)| Step::Price(i, p)),
+        (id.clone(), any::<u32>()).prop_map(|(i, p)| Step::Weigh(i, p)),
         id.clone().prop_map(Step::Take),
         (id, link.clone(), any::<u8>()).prop_map(|(i, l, n)| Step::Peel(i, l, n)),
         link.prop_map(Step::LinkDown),
@@ -124,9 +123,9 @@ proptest! {
                         node.table.set(cid, duty(number, &keys));
                     }
                 },
-                Step::Price(at, priority) => for node in [&mut one, &mut several] {
+                Step::Weigh(at, weight) => for node in [&mut one, &mut several] {
                     if let Some(&cid) = node.cids.get(at) {
-                        node.table.set_priority(cid, priority);
+                        node.table.set_weight(cid, weight);
                     }
                 },
                 Step::Take(at) => for node in [&mut one, &mut several] {
@@ -188,8 +187,7 @@ fn ids_are_at_home_where_their_link_was_when_they_were_given_out() {
     assert_eq!(shard_of(give(&mut table, 7)), 0);
 }
 
-/// What an id pays stays with it whatever is done with its packets, in every shard, and goes with it; no data pays as much as
-/// control does.
+/// What an id pays stays with it whatever is done with its packets, in every shard, and goes with it.
 #[test]
 fn what_an_id_pays_is_known_where_its_packets_are_worked() {
     let mut random = Seeded::new(6);
@@ -203,18 +201,18 @@ fn what_an_id_pays_is_known_where_its_packets_are_worked() {
             let mut body = vec![0; CLASS.body_bytes()];
             let counter = client.wrap(&mut body, &mut random).unwrap();
             match node.peel(7, cid, counter, &mut body) {
-                Ok(Peeled::Forward { priority, .. }) => priority,
+                Ok(Peeled::Forward { weight, .. }) => weight,
                 other => panic!("{other:?}"),
             }
         };
         let cid = node.table.give(7, 1, CLASS, Duty::Pending).unwrap();
-        node.table.set_priority(cid, 5);
+        node.table.set_weight(cid, 5);
         node.table.set(cid, duty(0, &keys));
         assert_eq!((shard_of(cid), pays(&mut node, cid)), (shard, 5));
-        node.table.set_priority(cid, u32::MAX);
-        assert_eq!(pays(&mut node, cid), CONTROL - 1);
+        node.table.set_weight(cid, u32::MAX);
+        assert_eq!(pays(&mut node, cid), u32::MAX);
         node.table.take(cid);
-        node.table.set_priority(cid, 9);
+        node.table.set_weight(cid, 9);
         let next = node.table.give(7, 1, CLASS, duty(0, &keys)).unwrap();
         assert_eq!(pays(&mut node, next), 0);
     }

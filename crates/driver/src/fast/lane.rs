@@ -10,10 +10,11 @@ use rustc_hash::FxHashMap;
 use wayfare_fast::{BatchOut, Local, Relayed, Stage, View};
 use wayfare_quic::Instant;
 use wayfare_relay::Slots;
+use wayfare_relay::egress::Payer;
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::is_fast;
 
-use super::send::{Batch, Egress, Priorities, Route, segments_max, socket};
+use super::send::{Batch, Egress, Payers, Route, segments_max, socket};
 use crate::links::LinkId;
 use crate::udp::{Filled, Udp};
 
@@ -195,10 +196,10 @@ impl Lane {
             |id| sides.get(&id).map(|side| &side.view),
             |out| match out {
                 BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
-                BatchOut::Fast { link, segment, priorities, slices } => {
+                BatchOut::Fast { link, segment, payers, slices } => {
                     let Some(side) = sides.get(&link) else { return };
-                    let (packets, priorities) = (priorities.len(), Priorities::Each(priorities));
-                    let batch = Batch { link, segment, packets, priorities, slices };
+                    let (packets, payers) = (payers.len(), Payers::Each(payers));
+                    let batch = Batch { link, segment, packets, payers, slices };
                     egress.send(now, sockets, side.route, batch, counters);
                 }
             },
@@ -212,15 +213,15 @@ impl Lane {
         now: Instant,
         sockets: &[Udp],
         id: LinkId,
-        (data, stride, priority): (&mut BytesMut, usize, u32),
+        (data, stride, payer): (&mut BytesMut, usize, Payer),
         counters: &mut Counters,
     ) -> bool {
         let Some(side) = self.sides.get(&id).filter(|side| stride <= side.view.max_packet()) else { return false };
         wayfare_fast::seal_run(side.view.sealer(), data, stride);
         for batch in data.chunks(segments_max(stride) * stride) {
             let packets = batch.len().div_ceil(stride);
-            let (priorities, slices) = (Priorities::All(priority), &[IoSlice::new(batch)]);
-            let batch = Batch { link: id, segment: stride, packets, priorities, slices };
+            let (payers, slices) = (Payers::All(payer), &[IoSlice::new(batch)]);
+            let batch = Batch { link: id, segment: stride, packets, payers, slices };
             self.egress.send(now, sockets, side.route, batch, counters);
         }
         true

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use wayfare_engine::SizeClass;
 use wayfare_fast::{FastLink, Local, SECRET_BYTES, Taken, hardware_aes};
 use wayfare_quic::Instant;
+use wayfare_relay::egress::Payer;
 use wayfare_types::Reason;
 use wayfare_wire::fast::FAST_HEADER;
 use wayfare_wire::{HEADER, Part};
@@ -282,10 +283,10 @@ impl World {
         now: Instant,
         id: LinkId,
         data: &mut BytesMut,
-        (stride, priority): (usize, u32),
+        (stride, payer): (usize, Payer),
     ) -> bool {
         let Self { fast, sockets, engine, .. } = self;
-        let sent = fast.lane.send_run(now, sockets, id, (data, stride, priority), engine.counters());
+        let sent = fast.lane.send_run(now, sockets, id, (data, stride, payer), engine.counters());
         self.fast_account(now);
         sent
     }
@@ -300,13 +301,13 @@ impl World {
     }
 
     /// Sends a whole packet that came by some other way than a fast link, or half of one.
-    pub fn send_packet(&mut self, now: Instant, id: LinkId, packet: Bytes, priority: u32) {
+    pub fn send_packet(&mut self, now: Instant, id: LinkId, packet: Bytes, payer: Payer) {
         let stride = FAST_HEADER - HEADER + packet.len();
         if stride > self.fast.lane.max_packet(id) || packet.first() != Some(&(Part::Whole as u8)) {
             return self.send_datagram(id, packet);
         }
         let mut roomy = roomy(&packet);
-        self.fast_send(now, id, &mut roomy, (stride, priority));
+        self.fast_send(now, id, &mut roomy, (stride, payer));
     }
 
     /// Sends the probes that are due.

@@ -2,7 +2,6 @@
 //!
 //! Invariant: all queues together hold no more than their share of [`QUEUED_BYTES_MAX`]; a packet is sent, or waits, or is counted.
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use wayfare_quic::Instant;
-use wayfare_relay::egress::{CONTROL, EgressQueue, Filled, Limits, Rate, Storage};
+use wayfare_relay::egress::{Charge, EgressQueue, Filled, Limits, Payer, Rate, Storage};
 use wayfare_types::{Counters, Reason};
 
 use crate::links::LinkId;
@@ -36,28 +35,19 @@ pub(crate) struct Route {
     pub from: Option<IpAddr>,
 }
 
-/// What packets of a batch pay, in credits per byte.
+/// Who pays for the packets of a batch.
 #[derive(Clone, Copy)]
-pub(crate) enum Priorities<'a> {
-    All(u32),
-    Each(&'a [u32]),
+pub(crate) enum Payers<'a> {
+    All(Payer),
+    Each(&'a [Payer]),
 }
 
-impl Priorities<'_> {
-    fn of(self, packet: usize) -> u32 {
+impl Payers<'_> {
+    fn of(self, packet: usize) -> Option<Payer> {
         match self {
-            Self::All(priority) => priority,
-            Self::Each(priorities) => priorities.get(packet).copied().unwrap_or_default(),
+            Self::All(payer) => Some(payer),
+            Self::Each(payers) => payers.get(packet).copied(),
         }
-    }
-
-    /// Which of so many packets go when no more than `may` can: those that pay most, and the first of those that pay the same.
-    fn first(self, packets: usize, may: usize) -> Vec<bool> {
-        let mut order: Vec<usize> = (0..packets).collect();
-        order.sort_by_key(|&packet| Reverse(self.of(packet)));
-        let mut goes = vec![false; packets];
-        order.into_iter().take(may).for_each(|packet| goes[packet] = true);
-        goes
     }
 }
 
@@ -67,7 +57,7 @@ pub(crate) struct Batch<'a> {
     pub link: LinkId,
     pub segment: usize,
     pub packets: usize,
-    pub priorities: Priorities<'a>,
+    pub payers: Payers<'a>,
     pub slices: &'a [IoSlice<'a>],
 }
 
@@ -92,6 +82,8 @@ pub(crate) struct Egress {
     /// When a queue's rate lets the next packet go.
     due_at: Option<Instant>,
     buffer: Vec<u8>,
+    /// What is owed by circuits that waited for links that are gone.
+    charges: Vec<Charge>,
     /// What was sent since it was last asked: packets and bytes.
     pub sent: Vec<(LinkId, u64, u64)>,
 }
@@ -109,6 +101,7 @@ impl Egress {
             held: None,
             due_at: None,
             buffer: Vec::new(),
+            charges: Vec::new(),
             sent: Vec::new(),
         }
     }
@@ -121,44 +114,26 @@ impl Egress {
         Limits { rate: self.rate, ..Limits::default() }
     }
 
-    /// Sends a batch, or as much of it as may go now; the rest waits.
+    /// Sends a batch; what the kernel has no room for waits, and all of it where not all may go: who goes first then is the queue's
+    /// to say.
     pub fn send(&mut self, now: Instant, sockets: &[Udp], route: Route, batch: Batch<'_>, counters: &mut Counters) {
-        let Batch { link, segment, packets, priorities, slices } = batch;
+        let Batch { link, segment, packets, payers, slices } = batch;
         let now_us = self.micros(now);
         // Only links that have had to wait, or have a rate, have a queue at all.
         if self.rate.is_some() {
             let limits = self.limits();
             self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
         }
-        let may = match self.queues.get_mut(&link) {
-            Some(queue) => queue.admit(now_us, segment, packets),
-            None => packets,
-        };
-        let each = || slices.iter().flat_map(|s| s.chunks(segment.max(1))).enumerate();
-        let goes = if may == packets { Vec::new() } else { priorities.first(packets, may) };
-        let goes = |packet: usize| goes.get(packet).copied().unwrap_or(true);
-        let gone = if may == packets {
-            transmit(sockets, route, batch)
-        } else if may > 0 {
-            let first: Vec<u8> = each().filter(|(at, _)| goes(*at)).flat_map(|(_, packet)| packet).copied().collect();
-            transmit(sockets, route, Batch { packets: may, slices: &[IoSlice::new(&first)], ..batch })
-        } else {
-            0
-        };
+        let may = self.queues.get_mut(&link).is_none_or(|queue| queue.admit(now_us, segment, packets));
+        let gone = if may { transmit(sockets, route, batch) } else { 0 };
         if gone > 0 {
             let bytes: usize = slices.iter().map(|s| s.len()).sum();
             self.sent.push((link, gone as u64, bytes.min(gone * segment) as u64));
         }
-        if gone == packets {
-            return;
+        if gone < packets {
+            let each = slices.iter().flat_map(|s| s.chunks(segment.max(1))).enumerate().skip(gone);
+            self.wait(now_us, link, each.filter_map(|(at, packet)| Some((packet, payers.of(at)?))), counters);
         }
-        let mut left = gone;
-        let waits = each().filter(|(at, _)| {
-            let went = left > 0 && goes(*at);
-            left -= usize::from(went);
-            !went
-        });
-        self.wait(now_us, link, waits.map(|(at, packet)| (packet, priorities.of(at))), counters);
     }
 
     /// Sends a control message past what waits, and past the rate; where the kernel has no room it waits before all data.
@@ -171,10 +146,10 @@ impl Egress {
         packet: &[u8],
         counters: &mut Counters,
     ) {
-        let (priorities, slices) = (Priorities::All(CONTROL), &[IoSlice::new(packet)]);
-        let batch = Batch { link, segment: packet.len(), packets: 1, priorities, slices };
+        let (payers, slices) = (Payers::All(Payer::LINK), &[IoSlice::new(packet)]);
+        let batch = Batch { link, segment: packet.len(), packets: 1, payers, slices };
         if transmit(sockets, route, batch) == 0 {
-            self.wait(self.micros(now), link, std::iter::once((packet, CONTROL)), counters);
+            self.wait(self.micros(now), link, std::iter::once((packet, Payer::LINK)), counters);
         }
     }
 
@@ -182,14 +157,14 @@ impl Egress {
         &mut self,
         now_us: u64,
         link: LinkId,
-        packets: impl Iterator<Item = (&'a [u8], u32)>,
+        packets: impl Iterator<Item = (&'a [u8], Payer)>,
         counters: &mut Counters,
     ) {
         let limits = self.limits();
         let queue = self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
         let idle = queue.is_empty();
-        for (packet, priority) in packets {
-            if let Err(reason) = queue.push(now_us, packet, priority, &mut self.storage, counters) {
+        for (packet, payer) in packets {
+            if let Err(reason) = queue.push(now_us, packet, payer, &mut self.storage, counters) {
                 counters.count(reason);
             }
         }
@@ -230,8 +205,8 @@ impl Egress {
                     Some(route) => {
                         let slices = &[IoSlice::new(&bytes[*gone * *stride..])];
                         // Out of its queue it waits for the kernel alone.
-                        let priorities = Priorities::All(0);
-                        let batch = Batch { link: *link, segment: *stride, packets: left, priorities, slices };
+                        let payers = Payers::All(Payer::LINK);
+                        let batch = Batch { link: *link, segment: *stride, packets: left, payers, slices };
                         let went = transmit(sockets, route, batch);
                         *gone += went;
                         if went > 0 {
@@ -274,9 +249,26 @@ impl Egress {
         false
     }
 
+    /// What circuits owe for having waited, since it was last asked.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody keeps accounts yet"))]
+    pub fn take_charges(&mut self, now: Instant, charges: &mut Vec<Charge>) {
+        let now_us = self.micros(now);
+        charges.append(&mut self.charges);
+        for queue in self.queues.values_mut().filter(|queue| queue.flows() > 0) {
+            queue.take_charges(now_us, &mut self.storage, |charge| charges.push(charge));
+        }
+    }
+
+    /// Whether circuits may owe something.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody keeps accounts yet"))]
+    pub fn has_charges(&self) -> bool {
+        !self.charges.is_empty() || self.queues.values().any(|queue| queue.flows() > 0)
+    }
+
     /// A link is gone, and what waited for it.
     pub fn forget(&mut self, link: LinkId, counters: &mut Counters) {
         if let Some(mut queue) = self.queues.remove(&link) {
+            queue.take_charges(0, &mut self.storage, |charge| self.charges.push(charge));
             queue.clear(Reason::LinkGone, &mut self.storage, counters);
             self.turns.retain(|waiting| *waiting != link);
         }

@@ -1,5 +1,5 @@
 //! A link's way out on virtual time, its datagrams over a real socket: shaped to 100 Mbit/s and offered ten times that, with
-//! packets that pay and packets that do not.
+//! circuits that pay and circuits that do not.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests and benchmarks stand on the machine")]
 
 use std::future::poll_fn;
@@ -7,10 +7,10 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use wayfare_quic::Instant;
-use wayfare_relay::egress::{CONTROL, Limits};
+use wayfare_relay::egress::{Charge, Limits, Payer};
 use wayfare_types::{Counters, Reason};
 
-use super::send::{Batch, Egress, Priorities, QUEUED_BYTES_MAX, Route};
+use super::send::{Batch, Egress, Payers, QUEUED_BYTES_MAX, Route};
 use crate::links::LinkId;
 use crate::udp::Udp;
 
@@ -24,10 +24,15 @@ const LINK: LinkId = 3;
 const EVERY_US: u64 = (BATCH * PACKET) as u64 * 1_000_000 / (10 * RATE);
 const SECOND: u64 = 1_000_000;
 
-/// What came out: what it paid, when it was sent, when it came.
+/// A circuit that pays so many credits per second: its id is one more, so that they are told apart.
+fn paying(weight: u32) -> Payer {
+    Payer { cid: weight + 1, weight }
+}
+
+/// What came out: of which circuit, when it was sent, when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Came {
-    priority: u32,
+    cid: u32,
     sent_us: u64,
     at_us: u64,
 }
@@ -72,21 +77,22 @@ impl Out {
         self.start + Duration::from_millis(1) + Duration::from_micros(us)
     }
 
-    fn packet(us: u64, priority: u32) -> [u8; PACKET] {
+    fn packet(us: u64, payer: Payer) -> [u8; PACKET] {
         let mut packet = [0; PACKET];
         packet[..8].copy_from_slice(&us.to_be_bytes());
-        packet[8..12].copy_from_slice(&priority.to_be_bytes());
+        packet[8..12].copy_from_slice(&payer.cid.to_be_bytes());
         packet
     }
 
-    /// Offers packets that pay this, as one batch.
-    fn send(&mut self, us: u64, priorities: &[u32]) {
-        let bytes: Vec<u8> = priorities.iter().flat_map(|&priority| Self::packet(us, priority)).collect();
+    /// Offers packets of circuits that pay this, as one batch.
+    fn send(&mut self, us: u64, weights: &[u32]) {
+        let payers: Vec<Payer> = weights.iter().map(|&weight| paying(weight)).collect();
+        let bytes: Vec<u8> = payers.iter().flat_map(|&payer| Self::packet(us, payer)).collect();
         // As a relay has them: here and there in its buffers.
-        let (some, others) = bytes.split_at(priorities.len() / 3 * PACKET);
+        let (some, others) = bytes.split_at(payers.len() / 3 * PACKET);
         let slices = &[IoSlice::new(some), IoSlice::new(others)];
-        let (packets, priorities) = (priorities.len(), Priorities::Each(priorities));
-        let batch = Batch { link: LINK, segment: PACKET, packets, priorities, slices };
+        let (packets, payers) = (payers.len(), Payers::Each(&payers));
+        let batch = Batch { link: LINK, segment: PACKET, packets, payers, slices };
         let (now, route) = (self.at(us), self.route());
         self.egress.send(now, &self.sockets, route, batch, &mut self.counters);
         self.offered += packets as u64;
@@ -95,7 +101,7 @@ impl Out {
 
     fn control(&mut self, us: u64) {
         let (now, route) = (self.at(us), self.route());
-        self.egress.send_control(now, &self.sockets, route, LINK, &Self::packet(us, CONTROL), &mut self.counters);
+        self.egress.send_control(now, &self.sockets, route, LINK, &Self::packet(us, Payer::LINK), &mut self.counters);
         self.take_one(us);
     }
 
@@ -131,12 +137,21 @@ impl Out {
         let mut packet = [0; PACKET + 1];
         assert_eq!(self.sink.recv(&mut packet).unwrap(), PACKET);
         let sent_us = u64::from_be_bytes(packet[..8].try_into().unwrap());
-        self.came.push(Came { priority: u32::from_be_bytes(packet[8..12].try_into().unwrap()), sent_us, at_us });
+        self.came.push(Came { cid: u32::from_be_bytes(packet[8..12].try_into().unwrap()), sent_us, at_us });
     }
 
-    /// What came of packets that paid this, sent from then on.
-    fn of(&self, priority: u32, from_us: u64) -> Vec<Came> {
-        self.came.iter().copied().filter(|c| c.priority == priority && c.sent_us >= from_us).collect()
+    /// What came of the circuit that pays this, sent from then on.
+    fn of(&self, weight: u32, from_us: u64) -> Vec<Came> {
+        let cid = paying(weight).cid;
+        self.came.iter().copied().filter(|c| c.cid == cid && c.sent_us >= from_us).collect()
+    }
+
+    /// What the circuit that pays this owes.
+    fn charge(&mut self, us: u64, weight: u32) -> Charge {
+        let mut charges = Vec::new();
+        let now = self.at(us);
+        self.egress.take_charges(now, &mut charges);
+        charges.into_iter().find(|charge| charge.cid == paying(weight).cid).unwrap_or_default()
     }
 
     fn dropped(&self) -> u64 {
@@ -146,7 +161,7 @@ impl Out {
     /// Lets all go that waits, and sees that every packet offered has come or is counted.
     fn settle(&mut self, us: u64) {
         self.until(us + SECOND);
-        let data = self.came.iter().filter(|c| c.priority != CONTROL).count() as u64;
+        let data = self.came.iter().filter(|c| c.cid != Payer::LINK.cid).count() as u64;
         assert_eq!(data + self.dropped(), self.offered);
         let known = self.counters.get(Reason::QueueDelay) + self.counters.get(Reason::QueueFull);
         assert_eq!(self.dropped(), known, "for a reason that a queue has");
@@ -172,7 +187,7 @@ async fn a_shaped_link_stays_full_and_what_passes_passes_in_time() {
     let most = RATE * until / SECOND;
     assert!(out.offered * PACKET as u64 >= 99 * most / 10, "ten times as much was offered");
     assert!(bytes >= most * 99 / 100 && bytes <= most + RATE / 200, "{bytes} of {most} bytes");
-    let control = out.of(CONTROL, 0);
+    let control: Vec<Came> = out.came.iter().copied().filter(|c| c.cid == Payer::LINK.cid).collect();
     assert!(control.len() > 300 && control.iter().all(|c| c.at_us == c.sent_us), "control waits for nothing");
     out.settle(until);
     assert!(wait_us_max(&out.of(0, 0)) <= Limits::default().delay_us_max);
@@ -203,26 +218,38 @@ async fn who_pays_passes_who_does_not_and_what_is_left_is_theirs() {
     assert!(rest >= RATE * until / SECOND * 58 / 100, "the others have what is left, {rest} bytes");
 }
 
+/// Of two that both want twice the rate or more, each has what its credits per second are of all there are, a byte costs both the
+/// same, and when one stops the other has it all.
 #[tokio::test(flavor = "current_thread")]
-async fn who_pays_nothing_waits_only_while_others_pay_for_all_there_is() {
+async fn what_all_want_is_divided_by_what_they_pay() {
     let mut out = Out::new(RATE).await;
-    let paid_until = SECOND;
-    for at in (0..2 * SECOND).step_by(EVERY_US as usize) {
+    let paid_until = 2 * SECOND;
+    for at in (0..3 * SECOND).step_by(EVERY_US as usize) {
         out.until(at);
-        // Twice the rate paid for, eight times not; then only those.
-        let paying = if at < paid_until { BATCH / 5 } else { 0 };
-        let batch: Vec<u32> = (0..BATCH).map(|at| if at < paying { 9 } else { 0 }).collect();
+        // Twice the rate for nine credits a second, eight times for one; then only those.
+        let many = if at < paid_until { BATCH / 5 } else { 0 };
+        let batch: Vec<u32> = (0..BATCH).map(|at| if at < many { 9 } else { 1 }).collect();
         out.send(at, &batch);
+        if at < paid_until && at + EVERY_US >= paid_until {
+            let (nine, one) = (out.of(9, 0).len() as f64, out.of(1, 0).len() as f64);
+            assert!((nine / one / 9.0 - 1.0).abs() <= 0.05, "{nine} to {one}");
+            let mut charges = Vec::new();
+            let now = out.at(at);
+            out.egress.take_charges(now, &mut charges);
+            charges.sort_by_key(|charge| charge.cid);
+            let price = |i: usize| charges[i].credit_us as f64 / charges[i].bytes as f64;
+            assert!((price(0) / price(1) - 1.0).abs() <= 0.05);
+            // Ten credits a second for all bytes of a second.
+            let all = 10.0 * 1e6 / RATE as f64;
+            assert!((price(0) / all - 1.0).abs() <= 0.05, "{} for {all}", price(0));
+        }
     }
-    out.settle(2 * SECOND);
-    // But for the burst that a fresh link has.
-    let meanwhile = 2 * EVERY_US..paid_until;
-    assert!(out.of(0, 0).iter().all(|c| !meanwhile.contains(&c.at_us)), "others pay for all there is");
+    out.settle(3 * SECOND);
     // What had been paid for goes first, for as long as it may wait.
     let from = paid_until + Limits::default().delay_us_max;
-    let bytes =
-        (out.came.iter().filter(|c| c.priority == 0 && (from..2 * SECOND).contains(&c.at_us)).count() * PACKET) as u64;
-    assert!(bytes >= RATE * (2 * SECOND - from) / SECOND * 99 / 100, "{bytes}");
+    let last = out.came.iter().filter(|c| c.cid == paying(1).cid && (from..3 * SECOND).contains(&c.at_us));
+    let bytes = (last.count() * PACKET) as u64;
+    assert!(bytes >= RATE * (3 * SECOND - from) / SECOND * 99 / 100, "{bytes}");
     assert!(wait_us_max(&out.came) <= Limits::default().delay_us_max);
 }
 
@@ -236,20 +263,22 @@ async fn a_batch_that_need_not_wait_goes_whole_whatever_its_packets_pay() {
             out.send(at * SECOND, &mixed);
             assert!(out.egress.deadline().is_none_or(|due| due > now));
         }
-        let came: Vec<u32> = out.came.iter().map(|c| c.priority).collect();
+        assert!(!out.egress.has_charges(), "it costs nothing");
+        let came: Vec<u32> = out.came.iter().map(|c| c.cid - 1).collect();
         assert!(came.chunks(BATCH).all(|batch| batch == mixed) && came.len() == 20 * BATCH, "in one piece, in order");
     }
 }
 
-/// Of a batch that a rate lets only the beginning of, those go that pay; the rest waits in its order.
+/// Of a batch that a rate lets only a part of, the queue says which: as much of each circuit as it pays for.
 #[tokio::test(flavor = "current_thread")]
-async fn of_a_batch_in_part_those_that_pay_go() {
+async fn of_a_batch_in_part_those_go_that_pay_for_it() {
     // A burst is 5 ms: 13 packets, but never less than the longest packet.
     let mut out = Out::new(13 * PACKET as u64 * 200).await;
-    let mixed: Vec<u32> = (0..BATCH as u32).map(|at| u32::from(at % 4 == 3)).collect();
+    let mixed: Vec<u32> = (0..BATCH as u32).map(|at| if at % 4 == 3 { 4 } else { 1 }).collect();
     out.send(0, &mixed);
-    let (paying, free): (Vec<u32>, Vec<u32>) = out.came.iter().map(|c| c.priority).partition(|&p| p == 1);
-    assert_eq!((paying.len(), free.len()), (11, 2));
+    out.flush(0);
+    assert_eq!((out.of(4, 0).len(), out.of(1, 0).len()), (10, 3));
     out.until(SECOND);
     assert_eq!(out.came.len(), BATCH);
+    assert_eq!(out.charge(SECOND, 4).bytes, 11 * PACKET as u64);
 }

@@ -185,7 +185,7 @@ impl Worker {
     /// A packet of one of this shard's circuits that arrived elsewhere.
     fn packet(&mut self, now: Instant, link: LinkId, mut packet: BytesMut) {
         let (bytes, relayed) = (packet.len() as u64, &mut self.relayed);
-        let (next, priority) = match self.slots.work(link, &mut packet, &mut self.counters) {
+        let (next, payer) = match self.slots.work(link, &mut packet, &mut self.counters) {
             Ok(Arrival::Client { circuit, counter }) => {
                 return self.owned.push((Kind::Client { circuit, counter }, body(packet).freeze()));
             }
@@ -195,20 +195,20 @@ impl Worker {
             Ok(Arrival::Exit { circuit }) => {
                 return self.owned.push((Kind::Exit { circuit }, body(packet).freeze()));
             }
-            Ok(Arrival::Forward { link, priority }) => {
+            Ok(Arrival::Forward { link, payer }) => {
                 relayed.packets_forward += 1;
                 relayed.bytes_forward += bytes;
-                (link, priority)
+                (link, payer)
             }
-            Ok(Arrival::Backward { link, priority }) => {
+            Ok(Arrival::Backward { link, payer }) => {
                 relayed.packets_backward += 1;
                 relayed.bytes_backward += bytes;
-                (link, priority)
+                (link, payer)
             }
         };
         let mut data = roomy(&packet);
         let stride = data.len();
-        if !self.lane.send_run(now, &self.sockets, next, (&mut data, stride, priority), &mut self.counters) {
+        if !self.lane.send_run(now, &self.sockets, next, (&mut data, stride, payer), &mut self.counters) {
             self.owned.push((Kind::Plain { link: next }, packet.freeze()));
         }
     }

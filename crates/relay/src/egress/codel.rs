@@ -1,7 +1,7 @@
 //! CoDel, without ECN: RFC 8289, section 5, as decisions about the oldest packet of a queue.
 //!
 //! The RFC dequeues a packet and judges it. Here the oldest packet is judged and any packet may be the one that is sent
-//! then: in a queue where all have one priority the oldest is the one that is sent, and it is the RFC to the letter;
+//! then: in a queue of one flow the oldest is the one that is sent, and it is the RFC to the letter;
 //! otherwise what others starve is dropped the faster the longer it lasts.
 
 /// The queue as CoDel sees it.

@@ -5,11 +5,9 @@ use std::collections::VecDeque;
 use wayfare_types::{Counters, Reason};
 
 use super::codel::{Codel, Standing};
-use super::order::{Order, Waiting};
+use super::flow::{Charge, Payer};
+use super::order::Order;
 use super::{PACKET_BYTES_MAX, Rate, Storage, TokenBucket};
-
-/// The priority of control traffic: before all data, never dropped for its age.
-pub const CONTROL: u32 = u32::MAX;
 
 /// How a link's queue behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl Clock {
 #[derive(Default)]
 struct Backlog {
     data: Order,
-    control: VecDeque<Waiting>,
+    control: VecDeque<Vec<u8>>,
     data_bytes: usize,
     control_bytes: usize,
     memory_bytes: usize,
@@ -67,18 +65,18 @@ struct Backlog {
 }
 
 impl Backlog {
-    fn release(&mut self, gone: Waiting, storage: &mut Storage) {
-        let bytes = gone.packet.len();
-        let sum = if gone.priority == CONTROL { &mut self.control_bytes } else { &mut self.data_bytes };
+    fn release(&mut self, gone: Vec<u8>, control: bool, storage: &mut Storage) {
+        let bytes = gone.len();
+        let sum = if control { &mut self.control_bytes } else { &mut self.data_bytes };
         *sum -= bytes;
         self.memory_bytes -= Storage::cost(bytes).unwrap_or_default();
-        storage.give(gone.packet);
+        storage.give(gone);
     }
 
     fn next_bytes(&mut self) -> Option<usize> {
         match self.control.front() {
-            Some(first) => Some(first.packet.len()),
-            None => self.data.next().map(|first| first.packet.len()),
+            Some(first) => Some(first.len()),
+            None => self.data.next_bytes(),
         }
     }
 }
@@ -88,18 +86,19 @@ struct Aging<'a> {
     backlog: &'a mut Backlog,
     storage: &'a mut Storage,
     counters: &'a mut Counters,
+    now_us: u64,
 }
 
 impl Standing for Aging<'_> {
     fn oldest(&self, now_us: u64) -> Option<(u64, usize)> {
-        let oldest = self.backlog.data.oldest()?;
-        Some((now_us - oldest.since_us, self.backlog.data_bytes - oldest.packet.len()))
+        let (since_us, bytes) = self.backlog.data.oldest()?;
+        Some((now_us - since_us, self.backlog.data_bytes - bytes))
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(gone) = self.backlog.data.take_oldest() {
+        if let Some(gone) = self.backlog.data.take_oldest(self.now_us, self.storage) {
             self.counters.count(Reason::QueueDelay);
-            self.backlog.release(gone, self.storage);
+            self.backlog.release(gone, false, self.storage);
         }
     }
 
@@ -156,22 +155,24 @@ impl EgressQueue {
         self.backlog.memory_bytes
     }
 
-    /// How many of `packets` packets, of `stride` bytes each, may go past the queue at once; the rate is charged for
-    /// them. None while others wait.
+    /// Whether `packets` packets, of `stride` bytes each, may go past the queue at once; the rate is charged for them then. None
+    /// may while others wait, and those that may not all go are to be pushed, all of them: the queue knows which go first.
     #[inline]
-    pub fn admit(&mut self, now_us: u64, stride: usize, packets: usize) -> usize {
+    pub fn admit(&mut self, now_us: u64, stride: usize, packets: usize) -> bool {
         if !self.is_empty() {
-            return 0;
+            return false;
         }
-        let Some(bucket) = &mut self.bucket else { return packets };
-        let stride = stride.max(1) as u64;
-        let may = (bucket.bytes(now_us) / stride).min(packets as u64);
-        bucket.spend(may * stride);
-        may as usize
+        let Some(bucket) = &mut self.bucket else { return true };
+        let bytes = stride as u64 * packets as u64;
+        let may = bytes <= bucket.bytes(now_us);
+        if may {
+            bucket.spend(bytes);
+        }
+        may
     }
 
-    /// Lets a packet wait. `priority`: credits per byte, or [`CONTROL`]. Where there is no room, data gives way that is
-    /// too old or of a lower priority; it is counted here, the packet itself is the caller's to count.
+    /// Lets a packet wait. Where there is no room, data gives way that is too old or that has a greater tag: fewer credits per
+    /// byte of what its flow lets wait. It is counted here, the packet itself is the caller's to count.
     ///
     /// # Errors
     /// [`Reason::QueueFull`]; [`Reason::PacketSize`] for more than [`PACKET_BYTES_MAX`]; [`Reason::PacketTruncated`] for
@@ -180,7 +181,7 @@ impl EgressQueue {
         &mut self,
         now_us: u64,
         packet: &[u8],
-        priority: u32,
+        payer: Payer,
         storage: &mut Storage,
         counters: &mut Counters,
     ) -> Result<(), Reason> {
@@ -189,34 +190,35 @@ impl EgressQueue {
             return Err(Reason::PacketTruncated);
         }
         let cost = Storage::cost(packet.len())?;
-        while !self.fits(cost, priority, storage) {
+        let control = payer.is_link();
+        while !self.fits(cost, control, storage) {
             let data = &mut self.backlog.data;
             let (gone, reason) = if self.limits.stale(data.oldest(), since_us) {
-                (data.take_oldest(), Reason::QueueDelay)
-            } else if data.least().is_some_and(|least| least.priority < priority) {
-                (data.take_least(), Reason::QueueFull)
+                (data.take_oldest(since_us, storage), Reason::QueueDelay)
+            } else if data.worst().is_some_and(|worst| control || worst > data.tag_of(payer)) {
+                (data.take_worst(since_us, storage), Reason::QueueFull)
             } else {
                 return Err(Reason::QueueFull);
             };
             counters.count(reason);
-            gone.into_iter().for_each(|gone| self.backlog.release(gone, storage));
+            gone.into_iter().for_each(|gone| self.backlog.release(gone, false, storage));
         }
-        let waiting = Waiting { packet: storage.put(packet)?, priority, since_us };
+        let held = storage.put(packet)?;
         self.backlog.memory_bytes += cost;
         self.backlog.largest_bytes = self.backlog.largest_bytes.max(packet.len());
-        if priority == CONTROL {
+        if control {
             self.backlog.control_bytes += packet.len();
-            self.backlog.control.push_back(waiting);
+            self.backlog.control.push_back(held);
         } else {
             self.backlog.data_bytes += packet.len();
-            self.backlog.data.push(waiting);
+            self.backlog.data.push(since_us, held, payer, storage);
         }
         Ok(())
     }
 
-    fn fits(&self, cost: usize, priority: u32, storage: &Storage) -> bool {
+    fn fits(&self, cost: usize, control: bool, storage: &Storage) -> bool {
         let held = self.backlog.memory_bytes;
-        held + cost <= self.limits.memory_bytes && storage.fits(held, cost, priority == CONTROL)
+        held + cost <= self.limits.memory_bytes && storage.fits(held, cost, control)
     }
 
     /// Appends to `out` what goes next: as many packets of one size as `bytes_max`, `packets_max` and the rate allow,
@@ -242,14 +244,16 @@ impl EgressQueue {
             if !self.backlog.next_bytes().is_some_and(|length| goes(filled, left, length)) {
                 break;
             }
-            if self.backlog.control.is_empty() {
+            let control = !self.backlog.control.is_empty();
+            if !control {
                 self.shorten(now, storage, counters);
             }
             let Some(length) = self.backlog.next_bytes().filter(|&length| goes(filled, left, length)) else { break };
-            let Some(taken) = self.backlog.control.pop_front().or_else(|| self.backlog.data.take_next()) else { break };
-            self.judged &= taken.priority == CONTROL;
-            out.extend_from_slice(&taken.packet);
-            self.backlog.release(taken, storage);
+            let Backlog { control: first, data, .. } = &mut self.backlog;
+            let Some(taken) = first.pop_front().or_else(|| data.take_next(now, storage)) else { break };
+            self.judged &= control;
+            out.extend_from_slice(&taken);
+            self.backlog.release(taken, control, storage);
             filled = Filled { packets: filled.packets + 1, stride: length };
             left -= length;
         }
@@ -261,7 +265,7 @@ impl EgressQueue {
 
     /// Drops what has waited too long, and what CoDel says.
     fn shorten(&mut self, now_us: u64, storage: &mut Storage, counters: &mut Counters) {
-        let mut aging = Aging { backlog: &mut self.backlog, storage, counters };
+        let mut aging = Aging { backlog: &mut self.backlog, storage, counters, now_us };
         while self.limits.stale(aging.backlog.data.oldest(), now_us) {
             aging.drop_oldest();
         }
@@ -279,18 +283,37 @@ impl EgressQueue {
         bucket.next_at(length)
     }
 
-    /// Drops all that waits for this reason. A queue must be cleared before it goes, or the storage counts on.
+    /// Hands out what flows owe for having waited since this was last asked, and forgets flows that no longer matter. A queue that
+    /// nobody asks keeps what fits, and what flows owed that it has forgotten, in one sum.
+    pub fn take_charges(&mut self, now_us: u64, storage: &mut Storage, each: impl FnMut(Charge)) {
+        let now = self.clock.at(now_us);
+        self.backlog.data.take_charges(now, storage, each);
+    }
+
+    /// Flows that it knows: those that wait, those that have had more than their share, and those that owe.
+    pub fn flows(&self) -> usize {
+        self.backlog.data.flows()
+    }
+
+    /// Drops all that waits for this reason, and all that is known of flows, what they owe included. A queue must be cleared before
+    /// it goes, or the storage counts on.
     pub fn clear(&mut self, reason: Reason, storage: &mut Storage, counters: &mut Counters) {
+        let now = self.clock.now_us;
         let backlog = &mut self.backlog;
-        while let Some(gone) = backlog.control.pop_front().or_else(|| backlog.data.take_oldest()) {
+        while let Some(gone) = backlog.control.pop_front() {
             counters.count(reason);
-            backlog.release(gone, storage);
+            backlog.release(gone, true, storage);
         }
+        while let Some(gone) = backlog.data.take_oldest(now, storage) {
+            counters.count(reason);
+            backlog.release(gone, false, storage);
+        }
+        backlog.data.take_charges(now, storage, |_| {});
     }
 }
 
 impl Limits {
-    fn stale(&self, oldest: Option<&Waiting>, now_us: u64) -> bool {
-        oldest.is_some_and(|oldest| now_us - oldest.since_us > self.delay_us_max)
+    fn stale(&self, oldest: Option<(u64, usize)>, now_us: u64) -> bool {
+        oldest.is_some_and(|(since_us, _)| now_us - since_us > self.delay_us_max)
     }
 }

@@ -10,8 +10,12 @@ use wayfare_types::Reason;
 pub const PACKET_BYTES_MAX: usize = 16_384;
 /// Buffers come in these sizes: classes M and L, J, X.
 const SIZES: [usize; 3] = [1536, 9216, PACKET_BYTES_MAX];
-/// What a packet costs beside its buffer, in the indexes of its queue.
-const OVERHEAD: usize = 192;
+/// What a packet costs beside its buffer, in the indexes of its queue, where each is of another flow.
+const OVERHEAD: usize = 512;
+/// What a flow costs of which nothing waits.
+const FLOW_BYTES: usize = 256;
+/// Of the quota, what such flows may take: a part in sixteen.
+const FLOWS_PART: usize = 16;
 /// Of the quota, what is kept for control traffic: a part in sixteen.
 const CONTROL_PART: usize = 16;
 /// Free buffers beyond so many bytes go back to the system.
@@ -23,6 +27,7 @@ pub struct Storage {
     quota_bytes: usize,
     used_bytes: usize,
     spare_bytes: usize,
+    flow_bytes: usize,
     spare: [Vec<Vec<u8>>; SIZES.len()],
     made: u64,
 }
@@ -30,7 +35,7 @@ pub struct Storage {
 impl Storage {
     /// For so many bytes in all: what waits, what describes it, and buffers kept for what comes next.
     pub fn new(quota_bytes: usize) -> Self {
-        Self { quota_bytes, used_bytes: 0, spare_bytes: 0, spare: Default::default(), made: 0 }
+        Self { quota_bytes, used_bytes: 0, spare_bytes: 0, flow_bytes: 0, spare: Default::default(), made: 0 }
     }
 
     /// Bytes that packets take, their indexes included.
@@ -38,9 +43,9 @@ impl Storage {
         self.used_bytes
     }
 
-    /// Likewise, and buffers that are kept.
+    /// Likewise, and buffers that are kept, and the state of flows of which nothing waits.
     pub fn held_bytes(&self) -> usize {
-        self.used_bytes + self.spare_bytes
+        self.used_bytes + self.spare_bytes + self.flow_bytes
     }
 
     /// How many buffers were ever made: it stands still in steady state.
@@ -59,7 +64,7 @@ impl Storage {
 
     /// Whether a queue that holds `held` bytes may take `cost` more.
     pub(super) fn fits(&self, held: usize, cost: usize, control: bool) -> bool {
-        let left = self.quota_bytes.saturating_sub(self.used_bytes);
+        let left = self.quota_bytes.saturating_sub(self.used_bytes + self.flow_bytes);
         if control {
             return cost <= left;
         }
@@ -92,10 +97,26 @@ impl Storage {
     /// Gives spare buffers back, the largest first, until all is under the quota.
     fn keep_quota(&mut self) {
         for (spare, size) in self.spare.iter_mut().zip(SIZES).rev() {
-            while self.used_bytes + self.spare_bytes > self.quota_bytes && spare.pop().is_some() {
+            while self.used_bytes + self.spare_bytes + self.flow_bytes > self.quota_bytes && spare.pop().is_some() {
                 self.spare_bytes -= size;
             }
         }
+    }
+
+    /// A flow's last packet has gone: whether there is room to keep its state.
+    pub(super) fn keep_flow(&mut self) -> bool {
+        let fits = self.flow_bytes + FLOW_BYTES <= self.quota_bytes / FLOWS_PART
+            && self.used_bytes + self.flow_bytes + FLOW_BYTES <= self.quota_bytes;
+        if fits {
+            self.flow_bytes += FLOW_BYTES;
+            self.keep_quota();
+        }
+        fits
+    }
+
+    /// Such a flow is no more, or packets of it wait again.
+    pub(super) fn drop_flow(&mut self) {
+        self.flow_bytes = self.flow_bytes.saturating_sub(FLOW_BYTES);
     }
 
     /// Takes a packet's buffer back, with the packet in it.
