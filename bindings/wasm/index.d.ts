@@ -86,6 +86,38 @@ export class Egress {
   close(): void;
 }
 
+export class Credit {
+  constructor(options_json: string, random_seed: Uint8Array, now_us: number);
+  free(): void;
+  configure(now_us: number, json: string): void;
+  neighbourAdd(now_us: number, opening: Float64Array): number;
+  neighbourRemove(now_us: number, neighbour: number): void;
+  neighbourExpect(now_us: number, neighbour: number, per_second: number): void;
+  neighbourReport(now_us: number, neighbour: number, balance: number, per_second: number): boolean;
+  account(now_us: number, neighbour: number): number;
+  mirror(now_us: number, neighbour: number): number;
+  spend(now_us: number, neighbour: number, credits: number): number;
+  earn(now_us: number, neighbour: number, credits: number): number;
+  connectionOpen(now_us: number, previous: number, next: number, announced: number): number;
+  connectionAnnounced(now_us: number, connection: number, direction: number, announced: number): boolean;
+  connectionOwn(now_us: number, connection: number, own: number): void;
+  connectionClose(now_us: number, connection: number): void;
+  charge(connection: number, direction: number, credits: number, bytes: number): void;
+  charges(records: Float64Array, count: number): number;
+  weight(connection: number, direction: number): number;
+  weights(out: Uint32Array): number;
+  settle(now_us: number): number;
+  changes(out: Float64Array): number;
+  neighbour(now_us: number, neighbour: number, out: Float64Array): void;
+  neighbours(now_us: number, from: number, out: Float64Array): number;
+  connection(connection: number, out: Float64Array): void;
+  connections(from: number, out: Float64Array): number;
+  books(now_us: number, out: Float64Array): void;
+  digest(): string;
+  stats(): string;
+  close(): void;
+}
+
 /** Lives in the module's memory until it is freed. */
 export class VectorSummary {
   private constructor();

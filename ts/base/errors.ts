@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'window_empty'
   /** As many flows are live as may be remembered. */
   | 'egress_full'
+  /** As many neighbours have accounts as may have. */
+  | 'credit_full'
   | 'link_failed'
   | 'circuit_failed'
   | 'connection_failed'
@@ -100,6 +102,7 @@ const KINDS: Record<ErrorCode, typeof WayfareError> = {
   peer_unreachable: NetworkError,
   no_path: NetworkError,
   window_empty: NetworkError,
+  credit_full: NetworkError,
   egress_full: NetworkError,
   link_failed: NetworkError,
   circuit_failed: NetworkError,

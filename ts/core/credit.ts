@@ -159,7 +159,7 @@ export const CreditFlow = {
   out: 1,
   /** Credits per second it is willing to pay here: the scheduler's weight. */
   weight: 2,
-  /** What its payer paid, or this node itself added. */
+  /** What its payer paid; at the exit, backward, what turned round and what this node added. */
   paid: 3,
   throttled: 4,
   rent: 5,
@@ -207,14 +207,14 @@ export const CreditBooks = {
   mirrorSpent: 11,
   mirrorEarned: 12,
   mirrorBurned: 13,
-  /** Of connections: paid + own = rent + always + load + turned + home + rest. */
+  /** Of connections: paid + own = rent + always + load + home + rest. */
   paid: 14,
   /** What this node itself put in, as a client and as a server. */
   own: 15,
   rent: 16,
   always: 17,
   load: 18,
-  /** At the exit: went from the flow forward into the flow backward (and is `paid` there no second time). */
+  /** At the exit: what of it went from flows forward into flows backward, where it is charged or rests. */
   turned: 19,
   /** At the client: came home. */
   home: 20,

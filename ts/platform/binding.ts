@@ -4,6 +4,7 @@
  * Invariant: nothing here needs Node; a browser loads it as well.
  */
 import { errorOf, UsageError, WayfareError } from '../base/errors.js';
+import type { CreditBinding } from '../core/credit.js';
 import type { EgressBinding } from '../core/egress.js';
 import type { EngineBinding } from '../core/engine.js';
 
@@ -108,6 +109,35 @@ const EGRESS_TAKES: { [K in keyof EgressBinding]: Kind[] } = {
   stats: [],
   close: [],
 };
+const CREDIT_TAKES: { [K in keyof CreditBinding]: Kind[] } = {
+  configure: ['number', 'string'],
+  neighbourAdd: ['number', 'numbers'],
+  neighbourRemove: ['number', 'number'],
+  neighbourExpect: ['number', 'number', 'number'],
+  neighbourReport: ['number', 'number', 'number', 'number'],
+  account: ['number', 'number'],
+  mirror: ['number', 'number'],
+  spend: ['number', 'number', 'number'],
+  earn: ['number', 'number', 'number'],
+  connectionOpen: ['number', 'number', 'number', 'number'],
+  connectionAnnounced: ['number', 'number', 'number', 'number'],
+  connectionOwn: ['number', 'number', 'number'],
+  connectionClose: ['number', 'number'],
+  charge: ['number', 'number', 'number', 'number'],
+  charges: ['numbers', 'number'],
+  weight: ['number', 'number'],
+  weights: ['ids'],
+  settle: ['number'],
+  changes: ['numbers'],
+  neighbour: ['number', 'number', 'numbers'],
+  neighbours: ['number', 'number', 'numbers'],
+  connection: ['number', 'numbers'],
+  connections: ['number', 'numbers'],
+  books: ['number', 'numbers'],
+  digest: [],
+  stats: [],
+  close: [],
+};
 
 const WANTED: Record<Kind, string> = {
   number: 'a number',
@@ -176,6 +206,15 @@ export function checkedEngine(binding: EngineBinding, dispose?: () => void): Eng
 export function checkedEgress(binding: EgressBinding, dispose?: () => void): EgressBinding {
   return checked(binding, EGRESS_TAKES, 'the choice of exits', dispose) as EgressBinding;
 }
+
+/** `dispose` frees the binding. */
+export function checkedCredit(binding: CreditBinding, dispose?: () => void): CreditBinding {
+  return checked(binding, CREDIT_TAKES, 'the credits', dispose) as CreditBinding;
+}
+
+/** What makes a `CreditBinding` takes these; throws unless they are such. */
+export const checkCreditArguments = (values: readonly unknown[]): void =>
+  checkArguments('credits', ['string', 'bytes', 'number'], values);
 
 /** What makes an `EgressBinding` takes these; throws unless they are such. */
 export const checkEgressArguments = (values: readonly unknown[]): void =>

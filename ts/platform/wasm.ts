@@ -1,16 +1,19 @@
 /**
- * The binding in WebAssembly as `Core`, `CreateEngine` and `CreateEgress`: the same code as natively, for browsers and wherever else the
- * native one is not.
+ * The binding in WebAssembly as `Core`, `CreateEngine`, `CreateEgress` and `CreateCredit`: the same code as natively, for browsers and
+ * wherever else the native one is not.
  *
  * Invariant: nothing here needs Node. Before `initWasm()` has resolved, everything else throws `wasm_not_ready`.
  */
 import { SystemError, UsageError } from '../base/errors.js';
 import type { Core } from '../core/core.js';
+import type { CreateCredit, CreditBinding } from '../core/credit.js';
 import type { CreateEgress, EgressBinding } from '../core/egress.js';
 import type { CreateEngine, EngineBinding } from '../core/engine.js';
 import {
   checkArguments,
+  checkCreditArguments,
   checkEgressArguments,
+  checkedCredit,
   checkedEgress,
   checkedEngine,
   fromBinding,
@@ -95,6 +98,19 @@ export const createWasmEgress: CreateEgress = (options, randomSeed, now_us) => {
     const made = new Egress(json, randomSeed, now_us);
     const egress: EgressBinding = made;
     return checkedEgress(egress, () => made.free());
+  } catch (caught) {
+    throw fromBinding(caught);
+  }
+};
+
+export const createWasmCredit: CreateCredit = (options, randomSeed, now_us) => {
+  const { Credit } = ready();
+  const json = JSON.stringify(options);
+  checkCreditArguments([json, randomSeed, now_us]);
+  try {
+    const made = new Credit(json, randomSeed, now_us);
+    const credit: CreditBinding = made;
+    return checkedCredit(credit, () => made.free());
   } catch (caught) {
     throw fromBinding(caught);
   }

@@ -8,13 +8,13 @@ use wayfare_embed::EmbeddedEgress;
 use crate::engine::thrown;
 
 #[allow(unsafe_code)]
-fn ids<'a>(out: &'a mut Uint32ArraySlice<'_>) -> &'a mut [u32] {
+pub(crate) fn ids<'a>(out: &'a mut Uint32ArraySlice<'_>) -> &'a mut [u32] {
     // SAFETY: JavaScript's thread is in this call, so nobody else reads or writes the array while the slice lives.
     unsafe { out.as_mut() }
 }
 
 #[allow(unsafe_code)]
-fn numbers<'a>(out: &'a mut Float64ArraySlice<'_>) -> &'a mut [f64] {
+pub(crate) fn numbers<'a>(out: &'a mut Float64ArraySlice<'_>) -> &'a mut [f64] {
     // SAFETY: as above.
     unsafe { out.as_mut() }
 }

@@ -1,5 +1,5 @@
-//! What Node sees: `NativeNode` (a node with its thread), `Engine` (one without I/O), `Egress` (the choice of exits) and the
-//! kernels of `Core`.
+//! What Node sees: `NativeNode` (a node with its thread), `Engine` (one without I/O), `Egress` (the choice of exits), `Credit` and
+//! the kernels of `Core`.
 //!
 //! Invariant: nothing here is called once per packet, and no call blocks the event loop longer than a look at the node's
 //! thread takes. Bytes are copied in and out; no view of a caller's buffer is kept.
@@ -8,6 +8,7 @@
 
 mod bench;
 mod certificate;
+mod credit;
 mod egress;
 mod engine;
 mod kernels;

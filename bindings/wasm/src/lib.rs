@@ -1,8 +1,9 @@
-//! What a browser sees: `Engine`, `Egress` and the kernels of `Core`, by the same names and types as the native binding's.
+//! What a browser sees: `Engine`, `Egress`, `Credit` and the kernels of `Core`, by the same names and types as the native binding's.
 //!
 //! Invariant: holds no logic. Bytes are copied in and out once; no view of a caller's buffer is kept.
 
 mod bench;
+mod credit;
 mod egress;
 mod engine;
 mod kernels;

@@ -1,7 +1,8 @@
 //! The engine as one value with flat calls: numbers, text and bytes in, batches of bytes and JSON out. `bindings/node` and
 //! `bindings/wasm` export it unchanged; what it promises is `EngineBinding` in ts/core/engine.ts.
 //!
-//! `EmbeddedEgress` is the choice of exits likewise, after `EgressBinding` in ts/core/egress.ts.
+//! `EmbeddedEgress` is the choice of exits likewise, after `EgressBinding` in ts/core/egress.ts, and `EmbeddedCredit` credits between
+//! neighbours, after `CreditBinding` in ts/core/credit.ts.
 //!
 //! Beside the engine it holds what every host would do alike: links that have not proven themselves yet (`wayfare-link`), a
 //! clock that starts at zero, and randomness from one seed.
@@ -11,6 +12,7 @@
 //! or a `Failure`.
 
 mod commands;
+mod credit;
 mod egress;
 mod engine;
 mod event;
@@ -21,6 +23,7 @@ mod peel;
 mod random;
 mod stats;
 
+pub use credit::EmbeddedCredit;
 pub use egress::EmbeddedEgress;
 pub use engine::EmbeddedEngine;
 pub use failure::Failure;

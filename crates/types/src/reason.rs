@@ -130,6 +130,14 @@ reasons! {
     SetupClass = "setup_class",
     /// The next link does not take packets of this size, or no longer.
     LinkNarrow = "link_narrow",
+    /// A flow of credits announced in a class that there is not.
+    CreditClass = "credit_class",
+    /// A neighbour's report of credits that are no amounts.
+    CreditReport = "credit_report",
+    /// A connection that does not cover the rent of a table that is half full.
+    CreditRent = "credit_rent",
+    /// A connection dropped for arrears of rent.
+    CreditArrears = "credit_arrears",
 }
 
 /// How often each reason occurred since the node started.

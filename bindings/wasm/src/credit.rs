@@ -1,0 +1,166 @@
+//! `Credit`: `CreditBinding` of ts/core/credit.ts over the embedded one, call for call. Numbers are checked below, not here.
+
+use wasm_bindgen::prelude::*;
+use wayfare_embed::EmbeddedCredit;
+
+use crate::engine::thrown;
+
+/// Credits between neighbours; see `CreditBinding`.
+#[wasm_bindgen]
+pub struct Credit(EmbeddedCredit);
+
+#[wasm_bindgen]
+impl Credit {
+    /// `optionsJson` is `CreditOptions`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options_json: &str, random_seed: &[u8], now_us: f64) -> Result<Self, JsError> {
+        EmbeddedCredit::new(options_json, random_seed, now_us).map(Self).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn configure(&mut self, now_us: f64, json: &str) -> Result<(), JsError> {
+        self.0.configure(now_us, json).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = neighbourAdd)]
+    pub fn neighbour_add(&mut self, now_us: f64, opening: &[f64]) -> Result<u32, JsError> {
+        self.0.neighbour_add(now_us, opening).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = neighbourRemove)]
+    pub fn neighbour_remove(&mut self, now_us: f64, neighbour: f64) -> Result<(), JsError> {
+        self.0.neighbour_remove(now_us, neighbour).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = neighbourExpect)]
+    pub fn neighbour_expect(&mut self, now_us: f64, neighbour: f64, per_second: f64) -> Result<(), JsError> {
+        self.0.neighbour_expect(now_us, neighbour, per_second).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = neighbourReport)]
+    pub fn neighbour_report(
+        &mut self,
+        now_us: f64,
+        neighbour: f64,
+        balance: f64,
+        per_second: f64,
+    ) -> Result<bool, JsError> {
+        self.0.neighbour_report(now_us, neighbour, balance, per_second).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn account(&mut self, now_us: f64, neighbour: f64) -> Result<f64, JsError> {
+        self.0.account(now_us, neighbour).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn mirror(&mut self, now_us: f64, neighbour: f64) -> Result<f64, JsError> {
+        self.0.mirror(now_us, neighbour).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn spend(&mut self, now_us: f64, neighbour: f64, credits: f64) -> Result<f64, JsError> {
+        self.0.spend(now_us, neighbour, credits).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn earn(&mut self, now_us: f64, neighbour: f64, credits: f64) -> Result<f64, JsError> {
+        self.0.earn(now_us, neighbour, credits).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = connectionOpen)]
+    pub fn connection_open(&mut self, now_us: f64, previous: f64, next: f64, announced: f64) -> Result<f64, JsError> {
+        self.0.connection_open(now_us, previous, next, announced).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = connectionAnnounced)]
+    pub fn connection_announced(
+        &mut self,
+        now_us: f64,
+        connection: f64,
+        direction: f64,
+        announced: f64,
+    ) -> Result<bool, JsError> {
+        self.0.connection_announced(now_us, connection, direction, announced).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = connectionOwn)]
+    pub fn connection_own(&mut self, now_us: f64, connection: f64, own: f64) -> Result<(), JsError> {
+        self.0.connection_own(now_us, connection, own).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = connectionClose)]
+    pub fn connection_close(&mut self, now_us: f64, connection: f64) -> Result<(), JsError> {
+        self.0.connection_close(now_us, connection).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn charge(&mut self, connection: f64, direction: f64, credits: f64, bytes: f64) -> Result<(), JsError> {
+        self.0.charge(connection, direction, credits, bytes).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn charges(&mut self, records: &[f64], count: f64) -> Result<u32, JsError> {
+        self.0.charges(records, count).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn weight(&mut self, connection: f64, direction: f64) -> Result<u32, JsError> {
+        self.0.weight(connection, direction).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn weights(&mut self, out: &mut [u32]) -> Result<u32, JsError> {
+        self.0.weights(out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn settle(&mut self, now_us: f64) -> Result<u32, JsError> {
+        self.0.settle(now_us).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn changes(&mut self, out: &mut [f64]) -> Result<u32, JsError> {
+        self.0.changes(out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn neighbour(&mut self, now_us: f64, neighbour: f64, out: &mut [f64]) -> Result<(), JsError> {
+        self.0.neighbour(now_us, neighbour, out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn neighbours(&mut self, now_us: f64, from: f64, out: &mut [f64]) -> Result<u32, JsError> {
+        self.0.neighbours(now_us, from, out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn connection(&mut self, connection: f64, out: &mut [f64]) -> Result<(), JsError> {
+        self.0.connection(connection, out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn connections(&mut self, from: f64, out: &mut [f64]) -> Result<u32, JsError> {
+        self.0.connections(from, out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn books(&mut self, now_us: f64, out: &mut [f64]) -> Result<(), JsError> {
+        self.0.books(now_us, out).map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn digest(&mut self) -> Result<String, JsError> {
+        self.0.digest().map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn stats(&mut self) -> Result<String, JsError> {
+        self.0.stats().map_err(thrown)
+    }
+
+    #[wasm_bindgen]
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+}

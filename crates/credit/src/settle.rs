@@ -1,0 +1,310 @@
+//! A connection's period: what is paid, kept, turned round and passed on, and what is announced from then on.
+
+use crate::clock::flowed;
+use crate::config::Config;
+use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, SELF, rate_of};
+use crate::ledger::Ledger;
+use crate::power::{exp2_fraction, times_exp2};
+use crate::weigh::weigh;
+
+/// What time flows may be settled for at once: a clock that leapt on is not paid for.
+const SPAN_MOST_US: u64 = 60_000_000;
+/// How many seconds of the upper class all rounding towards a neighbour may come to.
+const CARRY_S: i64 = 8;
+/// What is beyond is not carried.
+const CARRY_MOST: i64 = 1 << 28;
+/// A minute's average: 60 s · ln 2.
+const PRICE_HALF_LIFE_US: u64 = 41_588_831;
+
+impl Config {
+    fn span_most_us(&self) -> u64 {
+        SPAN_MOST_US.max(self.period_us.saturating_mul(2))
+    }
+}
+
+impl Ledger {
+    /// Settles all connections, valuates neighbours and drops who owes rent in a table that is nearly full; false, and nothing, before
+    /// a period has passed.
+    pub fn settle(&mut self, now_us: u64, out: &mut Vec<Change>) -> bool {
+        self.accounts.advance(now_us);
+        let now_us = self.accounts.clock.now_us;
+        let us = now_us - self.settled_us;
+        if us < self.config.period_us {
+            return false;
+        }
+        self.tallies.clock_leapt += u64::from(us > self.config.span_most_us());
+        self.settled_us = now_us;
+        self.demand(now_us);
+        for id in 0..self.connections.len() as u32 {
+            if self.connections[id as usize].live() {
+                self.settle_connection(id, true);
+            }
+        }
+        self.age_prices(us);
+        if now_us - self.weighed_us >= self.config.weigh_us {
+            self.weighed_us = now_us;
+            weigh(&mut self.accounts, self.config.rule, self.config.newcomer_share);
+        }
+        if self.config.valuation {
+            self.valuate();
+        }
+        self.drop_debtors(out);
+        for id in 0..self.connections.len() as u32 {
+            if self.connections[id as usize].live() {
+                self.announce(id, out);
+            }
+        }
+        true
+    }
+
+    /// What is due from each neighbour by now, and what it has, so that all its connections are throttled alike.
+    fn demand(&mut self, now_us: u64) {
+        for n in &mut self.accounts.slots {
+            n.due = 0;
+        }
+        let span_us = self.config.span_most_us();
+        for connection in self.connections.iter().filter(|connection| connection.live()) {
+            let from_us = connection.settled_us.max(now_us.saturating_sub(span_us));
+            for direction in Direction::BOTH {
+                let (payer, class) = (connection.payer(direction), connection.flows[direction as usize].class_in);
+                if payer != SELF && class > 0 {
+                    self.accounts.slots[payer as usize].due += u128::from(flowed(rate_of(class), from_us, now_us));
+                }
+            }
+        }
+        for id in 0..self.accounts.slots.len() {
+            if self.accounts.slots[id].due > 0 {
+                self.accounts.slots[id].purse = self.accounts.account(id as u32).into();
+            }
+        }
+    }
+
+    /// Everything up to now; `shared`: as one of all, after `demand`.
+    pub(crate) fn settle_connection(&mut self, id: u32, shared: bool) {
+        let now_us = self.accounts.clock.now_us;
+        let Self { config, accounts, totals, tallies, connections, live, .. } = self;
+        let connection = &mut connections[id as usize];
+        let from_us = connection.settled_us.max(now_us.saturating_sub(config.span_most_us()));
+        let us = now_us - from_us;
+        if us == 0 {
+            return;
+        }
+        connection.settled_us = now_us;
+        // What is measured over less says little.
+        let measured = us.saturating_mul(2) >= config.period_us;
+        if connection.rented && !config.free {
+            connection.arrears = connection.arrears.saturating_add(config.rent_due(*live, us));
+        }
+        let mut turned = 0;
+        for direction in Direction::BOTH {
+            let (payer, payee) = (connection.payer(direction), connection.payee(direction));
+            let flow = &mut connection.flows[direction as usize];
+            let mut left;
+            if payer == SELF {
+                let own = flowed(rate_of(connection.own), from_us, now_us);
+                totals.own += u128::from(own);
+                left = own + turned;
+                flow.paid += left;
+            } else {
+                let due = flowed(rate_of(flow.class_in), from_us, now_us);
+                let n = &accounts.slots[payer as usize];
+                let due_now = match shared && n.purse < n.due {
+                    true => (u128::from(due) * n.purse / n.due) as u64,
+                    false => due,
+                };
+                left = accounts.paid_by(payer, due_now);
+                let n = &mut accounts.slots[payer as usize];
+                n.throttled += due - left;
+                flow.throttled += due - left;
+                tallies.throttled += due - left;
+                if measured && due > 0 {
+                    flow.ability = (u128::from(left) * u128::from(ABLE) / u128::from(due)) as u16;
+                }
+                flow.paid += left;
+                totals.paid += u128::from(left);
+
+                let rent = left.min(connection.arrears);
+                connection.arrears -= rent;
+                // What comes home was not carried for anybody.
+                let home = payee == SELF && direction == Direction::Backward;
+                let always = if config.free || home { 0 } else { share_of(left, config.always_share).min(left - rent) };
+                left -= rent + always;
+                (flow.rent, flow.always) = (flow.rent + rent, flow.always + always);
+                (n.rent, n.always) = (n.rent + rent, n.always + always);
+                (totals.rent, totals.always) = (totals.rent + u128::from(rent), totals.always + u128::from(always));
+            }
+
+            // Nobody is charged by himself.
+            let own_first = payer == SELF && direction == Direction::Forward;
+            let load = if config.free || own_first { 0 } else { flow.claimed.min(left) };
+            left -= load;
+            flow.load += load;
+            totals.load += u128::from(load);
+            if payer != SELF {
+                accounts.slots[payer as usize].load += load;
+            }
+            if measured {
+                flow.load_rate = (u128::from(load) * 1_000_000 / u128::from(us)).min(u32::MAX.into()) as u32;
+                flow.adjust(us);
+            }
+            if payee != SELF {
+                let n = &mut accounts.slots[payee as usize];
+                n.price_credits = n.price_credits.saturating_add(load.saturating_mul(1 << 16));
+                n.price_bytes = n.price_bytes.saturating_add(u64::from(flow.moved) << 16);
+            }
+            flow.charged = flow.charged.saturating_add(std::mem::take(&mut flow.claimed));
+            flow.moved = 0;
+
+            flow.rest += left;
+            if payee == SELF {
+                match direction {
+                    Direction::Forward => {
+                        turned = left;
+                        totals.turned += u128::from(left);
+                    }
+                    Direction::Backward => totals.home += u128::from(left),
+                }
+                continue;
+            }
+            totals.rest += u128::from(left);
+            let gain = if payer == SELF {
+                0
+            } else {
+                accounts.slots[payer as usize].value - accounts.slots[payee as usize].value
+            };
+            let worth = times_exp2(left, gain);
+            totals.valued_up += u128::from(worth.saturating_sub(left));
+            totals.valued_down += u128::from(left.saturating_sub(worth));
+            let passed = flowed(rate_of(flow.class_out), from_us, now_us);
+            let covered = accounts.paid_to(payee, passed);
+            flow.passed += passed;
+            totals.passed += u128::from(passed);
+            totals.overdrawn += u128::from(passed - covered);
+            let n = &mut accounts.slots[payee as usize];
+            n.overdrawn += passed - covered;
+            let carry = i128::from(n.carry) + i128::from(worth) - i128::from(passed);
+            let carried = carry.clamp(-i128::from(CARRY_MOST), i128::from(CARRY_MOST));
+            totals.kept += carry - carried;
+            n.carry = carried as i64;
+        }
+    }
+
+    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured.
+    pub(crate) fn judge(&mut self, id: u32, direction: Direction) {
+        let payer = self.connections[id as usize].payer(direction);
+        if payer != SELF {
+            let has = u128::from(self.accounts.account(payer)) * 1_000_000 * u128::from(ABLE);
+            let wanted =
+                u128::from(self.accounts.slots[payer as usize].announced_in) * u128::from(self.config.period_us);
+            let able = has.checked_div(wanted).unwrap_or(ABLE.into()).min(ABLE.into());
+            self.connections[id as usize].flows[direction as usize].ability = able as u16;
+        }
+    }
+
+    /// Which weights and which announcements follow from what comes in now.
+    pub(crate) fn announce(&mut self, id: u32, out: &mut Vec<Change>) {
+        let Self { config, accounts, connections, live, .. } = self;
+        let connection = &mut connections[id as usize];
+        let Connection { previous, next, own, rented, threshold, .. } = *connection;
+        let mut rent = if rented && !config.free { config.rent_due(*live, 1_000_000) } else { 0 };
+        let mut turned = 0;
+        for direction in Direction::BOTH {
+            let (payer, payee) = match direction {
+                Direction::Forward => (previous, next),
+                Direction::Backward => (next, previous),
+            };
+            let flow = &mut connection.flows[direction as usize];
+            let ceiling = if payer == SELF {
+                u64::from(rate_of(own)) + turned
+            } else {
+                let inflow = u64::from(rate_of(flow.class_in)) * u64::from(flow.ability) / u64::from(ABLE);
+                let rent_here = rent.min(inflow);
+                rent -= rent_here;
+                let always = if config.free { 0 } else { share_of(inflow, config.always_share) };
+                (inflow - rent_here).saturating_sub(always)
+            };
+            flow.limit(ceiling.min(u32::MAX.into()) as u32);
+            let left = ceiling.saturating_sub(flow.load_rate.into());
+            let class = match (payee, payer, direction) {
+                (SELF, _, Direction::Forward) => {
+                    turned = left;
+                    0
+                }
+                (SELF, _, Direction::Backward) => 0,
+                (_, SELF, Direction::Forward) => own,
+                _ => {
+                    let to = &accounts.slots[payee as usize];
+                    let gain = if payer == SELF { 0 } else { accounts.slots[payer as usize].value - to.value };
+                    rounded(times_exp2(left, gain), threshold, to.carry)
+                }
+            };
+            if class != flow.class_out {
+                let n = &mut accounts.slots[payee as usize];
+                n.announced_out = n.announced_out + u64::from(rate_of(class)) - u64::from(rate_of(flow.class_out));
+                flow.class_out = class;
+                out.push(Change::Announce { connection: id, direction, class });
+            }
+        }
+    }
+
+    /// Out of the table, its books closed.
+    pub(crate) fn forget(&mut self, id: u32) {
+        let connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
+        for direction in Direction::BOTH {
+            let flow = &connection.flows[direction as usize];
+            let (payer, payee) = (connection.payer(direction), connection.payee(direction));
+            if payer != SELF {
+                self.accounts.slots[payer as usize].announced_in -= u64::from(rate_of(flow.class_in));
+            }
+            if payee != SELF {
+                self.accounts.slots[payee as usize].announced_out -= u64::from(rate_of(flow.class_out));
+            }
+        }
+        if connection.previous != SELF {
+            self.accounts.slots[connection.previous as usize].rented -= u32::from(connection.rented);
+        }
+        for end in [connection.previous, connection.next] {
+            if end != SELF {
+                self.accounts.slots[end as usize].connections -= 1;
+                self.release(end);
+            }
+        }
+        self.live -= 1;
+        self.free.push(id);
+    }
+
+    fn age_prices(&mut self, us: u64) {
+        let phase = ((u128::from(us % PRICE_HALF_LIFE_US) << 64) / u128::from(PRICE_HALF_LIFE_US)) as u64;
+        let whole = us / PRICE_HALF_LIFE_US;
+        let factor = u128::from(exp2_fraction(phase));
+        // Divided by a factor from 1 to 2 in 1/2^63, and halved so often.
+        let aged = |amount: u64| if whole < 64 { ((u128::from(amount) << 63) / factor) as u64 >> whole } else { 0 };
+        for n in self.accounts.slots.iter_mut().filter(|n| n.price_bytes > 0 || n.price_credits > 0) {
+            n.price_credits = aged(n.price_credits);
+            n.price_bytes = aged(n.price_bytes);
+        }
+    }
+}
+
+/// A part in 1/2^32 of an amount.
+fn share_of(amount: u64, share: u32) -> u64 {
+    ((u128::from(amount) * u128::from(share)) >> 32) as u64
+}
+
+/// A class next to what is worth so many credits per second: the upper one if it is further up between both than the connection's own
+/// threshold, unless what rounding has come to says otherwise.
+fn rounded(worth: u64, threshold: u32, carry: i64) -> u8 {
+    let lower = (1..CLASSES).rev().find(|&class| u64::from(rate_of(class)) <= worth).unwrap_or(0);
+    let upper = lower + 1;
+    if worth == 0 || upper == CLASSES {
+        return lower;
+    }
+    let (from, to) = (u64::from(rate_of(lower)), u64::from(rate_of(upper)));
+    let allowed = CARRY_S * to as i64;
+    let up = match carry {
+        carry if carry > allowed => true,
+        carry if carry < -allowed => false,
+        _ => ((worth - from) << 32) / (to - from) > u64::from(threshold),
+    };
+    if up { upper } else { lower }
+}
