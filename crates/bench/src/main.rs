@@ -15,6 +15,7 @@ mod path;
 mod quic;
 #[cfg(target_os = "linux")]
 mod relay;
+mod schedule;
 mod socket;
 mod socks;
 mod stats;
@@ -28,6 +29,7 @@ const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
   packets          the packet kernels against bare AEAD passes
   stats            records, questions and draws of the choice of exits against updates of a slot
+  schedule         packets through the queue of a saturated link, by credits per byte, against updates of a slot
   relay CIRCUITS NEIGHBOURS PAYLOAD_BYTES
                    CPU time per packet of a relay on fast links, beside its floor
   shards CIRCUITS NEIGHBOURS PAYLOAD_BYTES
@@ -77,6 +79,7 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     let figures = match (name, proxy) {
         ("packets", None) => packets::run()?,
         ("stats", None) => stats::run()?,
+        ("schedule", None) => schedule::run()?,
         ("hop", None) => hop::run().await?,
         ("memory", None) => memory::run()?,
         ("impaired", None) => download::slow().await?,

@@ -26,13 +26,13 @@ const HOPS: u32 = 64;
 const DESTINATIONS: usize = 1000;
 const FLOWS: usize = 1000;
 /// Slots of the array that all but the records are measured beside, and flows of the records' second case.
-const MANY: usize = 100_000;
+pub(crate) const MANY: usize = 100_000;
 
 type Figures = BTreeMap<String, (Vec<f64>, Vec<f64>)>;
 type Round = BTreeMap<&'static str, f64>;
 
 /// CPU nanoseconds of one piece of work: the fastest batch's, since what else the machine does only ever adds.
-fn each_ns(mut work: impl FnMut(usize)) -> f64 {
+pub(crate) fn each_ns(mut work: impl FnMut(usize)) -> f64 {
     let (start, mut best, mut n) = (Instant::now(), f64::INFINITY, 0);
     while start.elapsed() < TIME {
         let before = cpu::thread();
@@ -55,7 +55,7 @@ fn weights(count: usize, random: &mut ChaChaRandom) -> Vec<u64> {
 }
 
 /// What everything is measured beside: in a plain array of packet intervals, one is found by its index and updated.
-fn slot_update(slots: usize, random: &mut ChaChaRandom) -> f64 {
+pub(crate) fn slot_update(slots: usize, random: &mut ChaChaRandom) -> f64 {
     let mut intervals = vec![PacketInterval::default(); slots];
     let ids = drawn(slots, random);
     let mut now_us = 0;
