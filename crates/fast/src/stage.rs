@@ -5,10 +5,11 @@
 //! allocated per packet and nothing is copied.
 
 use std::io::IoSlice;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 use wayfare_relay::egress::Payer;
-use wayfare_relay::{Half, LinkId, Peeled, Slots};
+use wayfare_relay::{Asked, LinkId, Peeled, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::fast::{FAST_BATCH, FAST_HEADER};
 use wayfare_wire::{FastHeader, HEADER, Header, Part, SLOT};
@@ -17,6 +18,8 @@ use crate::View;
 
 /// How many packets ahead a circuit is asked of memory.
 const AHEAD: usize = 8;
+/// For how many packets at a time the pages of circuits are asked for. One by one, each wait would be as long as all of them together.
+const PAGES: usize = 16;
 /// Datagrams that one send can hold (Linux, `UDP_MAX_SEGMENTS`).
 const SEGMENTS_MAX: usize = 64;
 /// Bytes that one send can hold: an IPv4 packet less its headers.
@@ -148,11 +151,15 @@ impl Stage {
         mut local: impl FnMut(LinkId, Local, (usize, usize, usize)),
     ) -> Relayed {
         let mut relayed = Relayed::default();
+        self.ask_pages(slots, 0..AHEAD);
         for i in 0..self.jobs.len().min(AHEAD) {
-            self.ask(slots, i, Half::First);
-            self.ask(slots, i, Half::Second);
+            self.ask(slots, i, Asked::First);
+            self.ask(slots, i, Asked::Second);
         }
         for i in 0..self.jobs.len() {
+            if i.is_multiple_of(PAGES) {
+                self.ask_pages(slots, i + AHEAD..i + AHEAD + PAGES);
+            }
             let job = self.jobs[i];
             let place = (job.buffer as usize, job.at as usize, job.bytes as usize);
             if job.cid == 0 {
@@ -167,12 +174,12 @@ impl Stage {
                 continue;
             }
             // Half of it comes while this packet is worked, and half while it is accounted for.
-            self.ask(slots, i + AHEAD, Half::First);
+            self.ask(slots, i + AHEAD, Asked::First);
             if let Some(soon) = self.jobs.get(i + AHEAD / 2) {
                 slots.prefetch_window(soon.cid, soon.counter);
             }
             let peeled = slots.peel(job.link, job.cid, job.counter, &mut packet[FAST_HEADER..]);
-            self.ask(slots, i + AHEAD, Half::Second);
+            self.ask(slots, i + AHEAD, Asked::Second);
             let (next, counter, weight) = match peeled {
                 Ok(Peeled::Client { circuit }) => {
                     local(job.link, Local::Client { circuit, counter: job.counter }, place);
@@ -209,13 +216,18 @@ impl Stage {
         relayed
     }
 
+    #[inline]
+    fn ask_pages(&self, slots: &Slots, jobs: Range<usize>) {
+        jobs.for_each(|job| self.ask(slots, job, Asked::Pages));
+    }
+
     /// Asks memory for a packet's circuit.
     #[inline]
-    fn ask(&self, slots: &Slots, job: usize, half: Half) {
+    fn ask(&self, slots: &Slots, job: usize, asked: Asked) {
         let Some(cid) = self.jobs.get(job).map(|job| job.cid) else { return };
         // Packets of a circuit often come together.
         if job == 0 || self.jobs[job - 1].cid != cid {
-            slots.prefetch(cid, half);
+            slots.prefetch(cid, asked);
         }
     }
 

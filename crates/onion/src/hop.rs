@@ -30,14 +30,16 @@ pub struct HopKeys {
     pub backward_start: u64,
 }
 
-/// Counts a key's packets.
+/// Counts a key's packets. It refuses long before it could overflow.
 #[derive(Default)]
-pub(crate) struct Wear(u64);
+pub(crate) struct Wear(u32);
+
+const _: () = assert!(WORN_OUT < u32::MAX as u64);
 
 impl Wear {
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Reason> {
-        if self.0 < WORN_OUT { Ok(()) } else { Err(Reason::KeyWorn) }
+        if self.packets() < WORN_OUT { Ok(()) } else { Err(Reason::KeyWorn) }
     }
 
     #[inline]
@@ -46,21 +48,22 @@ impl Wear {
     }
 
     pub(crate) fn packets(&self) -> u64 {
-        self.0
+        u64::from(self.0)
     }
 
     pub(crate) fn worn(&self) -> bool {
-        self.0 >= WORN
+        self.packets() >= WORN
     }
 }
 
-/// A hop's forward state. The window is last: of its bytes a packet needs eight.
+/// A hop's forward state. The window is last: of its words a packet needs one. What a packet needs beside key and word lies between them,
+/// in one line of memory (`crates/relay`, `Slot`).
 #[repr(C)]
 pub struct ForwardHop {
     aead: Aead,
     iv: [u8; 12],
-    step: u64,
     wear: Wear,
+    step: u64,
     window: ReplayWindow,
 }
 
@@ -70,8 +73,8 @@ impl ForwardHop {
         Self {
             aead: Aead::new(suite, &keys.key),
             iv: keys.iv,
-            step: keys.step,
             wear: Wear::default(),
+            step: keys.step,
             window: ReplayWindow::default(),
         }
     }
@@ -113,14 +116,14 @@ impl ForwardHop {
     }
 }
 
-/// A hop's backward state. The window is last, as in [`ForwardHop`].
+/// A hop's backward state, laid out as [`ForwardHop`].
 #[repr(C)]
 pub struct BackwardHop {
     aead: Aead,
     iv: [u8; 12],
+    wear: Wear,
     step: u64,
     next: u64,
-    wear: Wear,
     window: ReplayWindow,
 }
 
@@ -130,9 +133,9 @@ impl BackwardHop {
         Self {
             aead: Aead::new(suite, &keys.key),
             iv: keys.iv,
+            wear: Wear::default(),
             step: keys.step,
             next: start,
-            wear: Wear::default(),
             window: ReplayWindow::default(),
         }
     }
@@ -214,12 +217,18 @@ mod tests {
         let mut relay = BackwardHop::new(Suite::Aes128Gcm, &keys(), 5);
         let mut forward = ForwardHop::new(Suite::Aes128Gcm, &keys());
         let mut body = [0; 100];
-        (exit.wear, relay.wear, forward.wear) = (Wear(WORN - 1), Wear(WORN - 1), Wear(WORN - 1));
+        (exit.wear, relay.wear, forward.wear) = {
+            let nearly = || Wear(WORN as u32 - 1);
+            (nearly(), nearly(), nearly())
+        };
         assert!(!exit.worn() && !relay.worn() && !forward.worn());
         assert_eq!((exit.origin(&mut body), relay.seal(0, &mut body)), (Ok(5), Ok(3)));
         assert_eq!(forward.open(0, &mut body), Err(Reason::PacketForged));
         assert!(exit.worn() && relay.worn() && forward.worn());
-        (exit.wear, relay.wear, forward.wear) = (Wear(WORN_OUT), Wear(WORN_OUT), Wear(WORN_OUT));
+        (exit.wear, relay.wear, forward.wear) = {
+            let out = || Wear(WORN_OUT as u32);
+            (out(), out(), out())
+        };
         assert_eq!((exit.origin(&mut body), relay.seal(1, &mut body)), (Err(Reason::KeyWorn), Err(Reason::KeyWorn)));
         assert_eq!(forward.open(1, &mut body), Err(Reason::KeyWorn));
     }

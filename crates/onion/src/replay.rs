@@ -9,12 +9,14 @@
 const WINDOW: i64 = 2048;
 const SPAN: i64 = 1 << 32;
 const WORDS: usize = WINDOW as usize / 64;
+const EMPTY: i64 = -1;
 
 /// The replay window of one key.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct ReplayWindow {
-    first: Option<u64>,
-    /// Distance from the first to the highest.
+    first: u64,
+    /// Distance from the first to the highest, [`EMPTY`] before there is a first.
     highest: i64,
     /// Bit `distance % WINDOW` for each distance in `(highest - WINDOW, highest]`.
     seen: [u64; WORDS],
@@ -22,7 +24,7 @@ pub struct ReplayWindow {
 
 impl Default for ReplayWindow {
     fn default() -> Self {
-        Self { first: None, highest: 0, seen: [0; WORDS] }
+        Self { first: 0, highest: EMPTY, seen: [0; WORDS] }
     }
 }
 
@@ -30,26 +32,30 @@ impl ReplayWindow {
     /// Whether `counter` has certainly not been marked before. The first packet sets the window.
     #[inline]
     pub fn fresh(&self, counter: u64) -> bool {
-        let Some(first) = self.first else { return true };
-        let distance = counter.wrapping_sub(first) as i64;
+        if self.highest == EMPTY {
+            return true;
+        }
+        let distance = counter.wrapping_sub(self.first) as i64;
         if distance > self.highest {
             return distance < SPAN;
         }
-        // `highest` is never negative, so this cannot overflow.
+        // `highest` is not negative here, so this cannot overflow.
         distance > self.highest - WINDOW && !self.bit(distance)
     }
 
     /// What [`Self::fresh`] will read for this counter, which is one of many.
     #[inline]
     pub fn word(&self, counter: u64) -> &u64 {
-        &self.seen[place(counter.wrapping_sub(self.first.unwrap_or(counter)) as i64).0]
+        &self.seen[place(if self.highest == EMPTY { 0 } else { counter.wrapping_sub(self.first) as i64 }).0]
     }
 
     /// Remembers a counter that is [`fresh`](Self::fresh).
     #[inline]
     pub fn mark(&mut self, counter: u64) {
-        let first = *self.first.get_or_insert(counter);
-        let distance = counter.wrapping_sub(first) as i64;
+        if self.highest == EMPTY {
+            (self.first, self.highest) = (counter, 0);
+        }
+        let distance = counter.wrapping_sub(self.first) as i64;
         if distance > self.highest {
             self.clear_between(distance);
             self.highest = distance;

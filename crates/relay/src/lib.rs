@@ -12,6 +12,5 @@ mod slab;
 mod slots;
 mod table;
 
-pub use memory::Half;
-pub use slots::{Arrival, Command, Duty, LinkId, Next, Peeled, SHARDS_MAX, Slot, Slots, shard_of};
+pub use slots::{Arrival, Asked, Command, Duty, LinkId, Next, Peeled, SHARDS_MAX, Slot, Slots, shard_of};
 pub use table::CircuitTable;

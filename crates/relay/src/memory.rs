@@ -1,27 +1,11 @@
 //! What is said to the CPU and to the system about memory: hints, without which everything is slower and nothing else.
 
-use std::ops::Range;
-
-pub const LINE: usize = 64;
-
-/// Which part of something is asked for. A core has ten to sixteen loads under way; whoever asks for more waits for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    First,
-    Second,
-}
-
-/// Begins to load half of `value` but for `skipped`, which lies at multiples of lines, into the cache. Where the CPU cannot be asked, it does nothing.
+/// Begins to load the lines of `value` that are so many bytes from its start. A core has ten to sixteen loads under way; whoever asks
+/// for more waits for them.
 #[inline]
-pub fn prefetch<T>(value: &T, skipped: Range<usize>, half: Half) {
+pub fn prefetch<T>(value: &T, lines: &[usize]) {
     let start = std::ptr::from_ref(value).cast::<i8>();
-    let middle = (size_of::<T>() / 2).next_multiple_of(LINE);
-    let lines = match half {
-        Half::First => 0..middle,
-        // The last byte may lie in a line of its own.
-        Half::Second => middle..size_of::<T>() + LINE - 1,
-    };
-    lines.step_by(LINE).filter(|at| !skipped.contains(at)).for_each(|at| load(start.wrapping_add(at)));
+    lines.iter().for_each(|&at| load(start.wrapping_add(at)));
 }
 
 /// Begins to load the line that a small value is in.

@@ -8,10 +8,8 @@ use wayfare_onion::{BackwardHop, ForwardHop};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{HEADER, Header, Joiner, Part, packet::rewrite};
 
-use std::ops::Range;
-
 use crate::egress::Payer;
-use crate::memory::{Half, prefetch, prefetch_line};
+use crate::memory::{prefetch, prefetch_line};
 use crate::slab::Slab;
 
 /// A link, by the number its host gave it. Never used twice.
@@ -81,7 +79,9 @@ pub enum Peeled {
     Client { circuit: u32 },
 }
 
-/// What packets of one id need.
+/// What packets of one id need, laid out so that a packet needs few lines of memory: what it is (one line, with the head of its key), the
+/// key, and behind it the head of its window; see [`Asked`].
+#[repr(C, align(64))]
 pub struct Slot {
     pub(crate) link: LinkId,
     pub(crate) circuit: u32,
@@ -90,13 +90,34 @@ pub struct Slot {
     pub(crate) weight: u32,
     generation: u8,
     used: bool,
-    pub(crate) duty: Duty,
     /// Made when the first half of a split packet arrives.
     joiner: Option<Box<Joiner>>,
+    pub(crate) duty: Duty,
 }
 
-/// Where in a slot nothing lies but words of its window, of which a packet needs one.
-const WINDOW: Range<usize> = 640..832;
+/// What is asked of memory before a packet is worked, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// That its pages be found. Unlike a line, a page makes whoever asks wait for it; several that are asked for together are found at the same time.
+    Pages,
+    /// Half of the lines.
+    First,
+    /// The other half.
+    Second,
+}
+
+impl Asked {
+    /// Where the lines begin that every packet needs, on x86_64 with AES-128-GCM: what the slot is and the head of its key; the powers
+    /// of the hash's key; the round keys and their number; iv, step and the head of the window. Between them lie powers for smaller CPUs, at 256,
+    /// and behind them the window's words, of which [`Slots::prefetch_window`] asks for one.
+    const fn lines(self) -> &'static [usize] {
+        match self {
+            Self::Pages => &[0, 576],
+            Self::First => &[0, 64, 128, 192, 320],
+            Self::Second => &[384, 448, 512, 576],
+        }
+    }
+}
 
 /// A change of another shard's slots.
 pub enum Command {
@@ -194,11 +215,11 @@ impl Slots {
         }
     }
 
-    /// Begins to load half of what [`Self::peel`] will need for this id.
+    /// Asks memory for what [`Self::peel`] will need for this id.
     #[inline]
-    pub fn prefetch(&self, cid: u32, half: Half) {
+    pub fn prefetch(&self, cid: u32, asked: Asked) {
         if let Some(slot) = self.slots.get(self.place(cid)) {
-            prefetch(slot, WINDOW, half);
+            prefetch(slot, asked.lines());
         }
     }
 
@@ -309,26 +330,33 @@ impl Slot {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::memory::LINE;
+    use crate::slab::Slab;
     use wayfare_onion::{DirectionKeys, Suite};
 
-    /// Where the compiler has put the window: if elsewhere, packets wait for what was not asked for.
+    /// Where the compiler and the cipher library have put things: if elsewhere, packets wait for what was not asked for.
     #[test]
-    fn what_is_not_asked_for_is_words_of_the_window() {
-        let keys = DirectionKeys { key: [1; 32], iv: [2; 12], step: 3 };
+    fn what_every_packet_needs_is_asked_for() {
+        let asked: Vec<usize> = [Asked::First, Asked::Second].iter().flat_map(|half| half.lines()).copied().collect();
+        let keys = DirectionKeys { key: [0xa5; 32], iv: [2; 12], step: 3 };
         let next = Next { link: 1, cid: 2 };
         for duty in [
             Duty::Forward(ForwardHop::new(Suite::Aes128Gcm, &keys), next),
             Duty::Backward(BackwardHop::new(Suite::Aes128Gcm, &keys, 0), next),
         ] {
-            let slot = Slot::new(1, 1, 100, duty);
-            let first = match &slot.duty {
-                Duty::Forward(hop, _) => std::ptr::from_ref(hop.window_word(0)),
-                Duty::Backward(hop, _) => std::ptr::from_ref(hop.window_word(0)),
+            let mut slots = Slab::new();
+            slots.push(Slot::new(1, 1, 100, duty));
+            let slot = slots.get(0).unwrap();
+            let start = std::ptr::from_ref(slot) as usize;
+            assert_eq!((start % 64, size_of::<Slot>()), (0, 896));
+            let word = match &slot.duty {
+                Duty::Forward(hop, _) => hop.window_word(0),
+                Duty::Backward(hop, _) => hop.window_word(0),
                 _ => unreachable!(),
             };
-            let at = first as usize - std::ptr::from_ref(&slot) as usize;
-            assert!(at <= WINDOW.start && WINDOW.end + LINE <= at + 256 + LINE, "words from {at} on");
+            // Before the window's words lies what is asked for, but for a line within the key.
+            let words = std::ptr::from_ref(word) as usize - start;
+            let read: Vec<usize> = (0..words).step_by(64).filter(|line| *line != 256).collect();
+            assert_eq!(asked, read);
         }
     }
 }
