@@ -331,7 +331,8 @@ export class CircuitPool {
   }
 }
 
-const isolationOf = (key: string, exit: string): string => JSON.stringify([key, exit]);
+/** An exit's id has no space. */
+const isolationOf = (key: string, exit: string): string => `${exit} ${key}`;
 
 /** The smallest class that a connection which began on `sizeClass` can be moved to: jumbo ones find out anew what their path takes. */
 function atLeast(sizeClass: SizeClass): SizeClass | undefined {

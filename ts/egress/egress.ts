@@ -11,9 +11,10 @@ import { every } from '../core/timing.js';
 import { type ExitFlow, FlowBook } from './flow.js';
 import type { EgressPolicyChoice } from './options.js';
 import { type Choice, EgressPolicy } from './policy.js';
-import { type Attempt, type ExitRoute, type ExitRoutes, race } from './race.js';
+import { type Attempt, type CallOff, type ExitRoute, type ExitRoutes, type RaceParts, race } from './race.js';
 import { describeExits, type PathsReport } from './report.js';
 import { MadeSources, sourceAt } from './source.js';
+import { Staggers } from './stagger.js';
 import type { DirectorySupply } from './supply.js';
 import type { Verdict } from './verdicts.js';
 import type { WindowHop } from './window.js';
@@ -74,7 +75,9 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   #reserved: { of: WindowHop; route: R } | null = null;
   #last: ExitRoute | null = null;
   readonly #counts = { connections: 0, attempts: 0, answered: 0, bad: 0, blocked: 0, disappeared: 0 };
+  readonly #staggers: Staggers;
   readonly #running = new Set<() => void>();
+  readonly #races: RaceParts;
   /** Flows of connections that are not over. */
   readonly #taken = new Set<number>();
   #closed = false;
@@ -104,6 +107,15 @@ export class Egress<R extends ExitRoute = ExitRoute> {
       },
     });
     parts.supply.isEmpty = () => this.#policy.window.size === 0;
+    const { routes, clock } = parts;
+    this.#staggers = new Staggers(clock);
+    this.#races = {
+      policy: this.#policy,
+      routes,
+      staggers: this.#staggers,
+      now_us: this.#now_us,
+      running: this.#running,
+    };
     this.#book = new FlowBook({ egress: this.#binding, policy: this.#policy, now_us: this.#now_us });
   }
 
@@ -116,17 +128,15 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   async connect<T>(
     wanted: Wanted,
     attempt: Attempt<T>,
-    signal?: AbortSignal,
+    signal?: CallOff,
   ): Promise<{ value: T; flow: ExitFlow; route: ExitRoute }> {
     const { isolation, protocol } = wanted;
     const key = destinationKey(wanted);
     const choice = this.#open(wanted, key);
-    const { routes, clock } = this.#parts;
-    const parts = { policy: this.#policy, routes, clock, now_us: this.#now_us, running: this.#running };
     const terms = { key: isolation, ...this.#terms(choice, protocol) };
     this.#counts.connections += 1;
     try {
-      const { value, route, release } = await race(parts, choice, terms, attempt, signal);
+      const { value, route, release } = await race(this.#races, choice, terms, attempt, signal);
       this.#counts.answered += 1;
       if (isolation === '') this.#last = route;
       const over = () => {
@@ -272,6 +282,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   close(): void {
     if (this.#closed) return;
     for (const callOff of [...this.#running]) callOff();
+    this.#staggers.close();
     this.#book.close();
     this.#closed = true;
     this.#stop?.();

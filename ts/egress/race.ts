@@ -5,10 +5,9 @@
  * those that lose are given back. The choice is answered or closed once.
  */
 import { AbortedError, asWayfareError, errorOf } from '../base/errors.js';
-import type { Clock } from '../base/ports.js';
 import type { ConnectionId } from '../core/host.js';
-import { after } from '../core/timing.js';
 import type { Choice, EgressPolicy } from './policy.js';
+import type { Staggers } from './stagger.js';
 import type { WindowHop } from './window.js';
 
 /** A circuit's connection that flows may take. */
@@ -33,6 +32,14 @@ export interface Attempt<T> {
   discard(late: T): void;
 }
 
+/** As much of an `AbortSignal` as is needed: one of those per connection takes longer than all else. */
+export interface CallOff {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface Won<T> {
   value: T;
   hop: number;
@@ -52,7 +59,7 @@ export interface RaceTerms {
 export interface RaceParts {
   policy: EgressPolicy;
   routes: ExitRoutes;
-  clock: Clock;
+  staggers: Staggers;
   now_us(): number;
   /** Calls off each race that runs, for when the node closes: from then on the policy is not to be called. */
   running: Set<() => void>;
@@ -103,7 +110,7 @@ export function race<T>(
   choice: Choice,
   terms: RaceTerms,
   attempt: Attempt<T>,
-  signal?: AbortSignal,
+  signal?: CallOff,
 ): Promise<Won<T>> {
   return new Promise((resolve, reject) => {
     const run = new Race(parts, choice, terms, attempt, signal, resolve, reject);
@@ -116,7 +123,7 @@ class Race<T> {
   readonly #choice: Choice;
   readonly #terms: RaceTerms;
   readonly #attempt: Attempt<T>;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: CallOff | undefined;
   readonly #resolve: (won: Won<T>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #began_us: number;
@@ -130,7 +137,7 @@ class Race<T> {
     choice: Choice,
     terms: RaceTerms,
     attempt: Attempt<T>,
-    signal: AbortSignal | undefined,
+    signal: CallOff | undefined,
     resolve: (won: Won<T>) => void,
     reject: (error: unknown) => void,
   ) {
@@ -170,7 +177,7 @@ class Race<T> {
     this.#cancel();
     const { stagger_us } = this.#terms;
     if (this.#over || stagger_us <= 0) return;
-    this.#cancel = after(this.#parts.clock, stagger_us / 1000, () => {
+    this.#cancel = this.#parts.staggers.after(stagger_us / 1000, () => {
       if (!this.#over && this.#more()) this.#arm();
     });
   }

@@ -25,7 +25,7 @@ export function sourceAt(text: string, protocol: SourceProtocol): Uint8Array {
   const address = new Uint8Array(16);
   const parts = splitHostPort(text);
   if (parts === null) return sourceBytes(address, 0, protocol);
-  const words = ipv6Words(parts.host);
+  const words = parts.host.includes(':') ? ipv6Words(parts.host) : null;
   if (words === null) address.set([0xff, 0xff, ...parts.host.split('.').map(Number)], 10);
   else address.set(words.flatMap((word) => [word >> 8, word & 255]));
   return sourceBytes(address, parts.port, protocol);

@@ -39,11 +39,14 @@ export function closedError() {
 /** After `close()` nothing reaches the host. */
 export function untilClosed(host: NodeHost): NodeHost {
   let closed = false;
+  const calls = new Map<string | symbol, unknown>();
   return new Proxy(host, {
     get(object, name) {
+      const known = calls.get(name);
+      if (known !== undefined) return known;
       const value = Reflect.get(object, name, object);
       if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
+      const call = (...args: unknown[]) => {
         if (!closed || name === 'close') {
           closed ||= name === 'close';
           return value.apply(object, args);
@@ -52,6 +55,8 @@ export function untilClosed(host: NodeHost): NodeHost {
         if (IMMEDIATE.has(name)) throw closedError();
         return Promise.reject(closedError());
       };
+      calls.set(name, call);
+      return call;
     },
   });
 }

@@ -22,11 +22,14 @@ export function fromBinding(caught: unknown): WayfareError {
 
 /** Calls through, with errors as ours, whether thrown or rejected. */
 export function translated<T extends object>(target: T): T {
+  const calls = new Map<string | symbol, unknown>();
   return new Proxy(target, {
     get(object, name) {
+      const known = calls.get(name);
+      if (known !== undefined) return known;
       const value = Reflect.get(object, name, object);
       if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
+      const call = (...args: unknown[]) => {
         try {
           const result = value.apply(object, args);
           return result instanceof Promise
@@ -38,6 +41,8 @@ export function translated<T extends object>(target: T): T {
           throw fromBinding(caught);
         }
       };
+      calls.set(name, call);
+      return call;
     },
   });
 }

@@ -15,6 +15,7 @@ import {
 } from '../core/host.js';
 import type { Egress, ExitFlow } from '../egress/egress.js';
 import { isolationKey } from '../egress/isolation.js';
+import type { CallOff } from '../egress/race.js';
 
 export interface DeskParts {
   host: NodeHost;
@@ -25,6 +26,25 @@ export interface DeskParts {
 type Asked = Extract<HostEvent, { type: 'proxy_request' }>;
 type Over = Extract<HostEvent, { type: 'proxy_closed' }>;
 
+/** That the client has left. */
+class Departure implements CallOff {
+  aborted = false;
+  #tell: (() => void) | null = null;
+
+  addEventListener(_: 'abort', listener: () => void): void {
+    this.#tell = listener;
+  }
+
+  removeEventListener(): void {
+    this.#tell = null;
+  }
+
+  happened(): void {
+    this.aborted = true;
+    this.#tell?.();
+  }
+}
+
 interface Waiting {
   resolve(): void;
   reject(error: unknown): void;
@@ -32,7 +52,7 @@ interface Waiting {
 
 /** A request that is not over. */
 interface Request {
-  abort: AbortController;
+  left: Departure;
   /** By connection. */
   attempts: Map<ConnectionId, Waiting>;
   flow: ExitFlow | null;
@@ -119,7 +139,7 @@ export class ProxyDesk {
     this.#open.delete(id);
     if (request.flow !== null) request.flow.end();
     // One that an exit has is about to be told of it; the others have nobody to connect for.
-    else if (!request.opened) request.abort.abort();
+    else if (!request.opened) request.left.happened();
   }
 
   async #answer({ request: id, kind, host: name, port, user, source }: Asked): Promise<void> {
@@ -127,7 +147,7 @@ export class ProxyDesk {
     if (this.#draining) return host.proxyRefuse(id, 'draining');
     if (kind === 'udp') return host.proxyAccept(id);
     const request: Request = {
-      abort: new AbortController(),
+      left: new Departure(),
       attempts: new Map(),
       flow: null,
       opened: false,
@@ -140,7 +160,7 @@ export class ProxyDesk {
       const { flow } = await egress.connect(
         { host: name, port, isolation, protocol, source },
         { begin: (connection) => this.#assign(id, request, connection), discard() {} },
-        request.abort.signal,
+        request.left,
       );
       for (const moved of request.early) flow.moved(moved);
       if (this.#open.has(id)) request.flow = flow;
