@@ -49,6 +49,8 @@ pub struct CircuitSpec {
     pub size_class: Option<String>,
     #[napi(ts_type = "'aes128gcm' | 'aes256gcm' | 'chacha20poly1305'")]
     pub suite: Option<String>,
+    /// A class of credits per second, 0 to 8.
+    pub flow: Option<u32>,
 }
 
 /// See `LinkAttachment` in ts/core/host.ts.
@@ -336,7 +338,12 @@ impl NativeNode {
             ),
         };
         let (answer, circuit) = promise(env, |circuit: u32| circuit)?;
-        self.with(|node| node.circuit_open(driver::CircuitSpec { hops, class, suite }, answer))?;
+        self.with(|node| {
+            node.circuit_open(
+                driver::CircuitSpec { hops, class, suite, flow: spec.flow.unwrap_or(0).try_into().unwrap_or(u8::MAX) },
+                answer,
+            )
+        })?;
         Ok(circuit)
     }
 

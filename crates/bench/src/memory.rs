@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use wayfare_engine::{Engine, EngineConfig, Limits, Output, Roles};
+use wayfare_engine::{CreditConfig, Engine, EngineConfig, Limits, Output, Roles};
 use wayfare_onion::{ClientSetup, HopSpec, OnionSecret, Suite};
 use wayfare_quic::Instant;
 use wayfare_quic::tls::Identity;
@@ -40,6 +40,7 @@ impl Relay {
             identity_seed: [1; 32],
             roles: Roles { client: false, relay: true, exit: false },
             limits: Limits { setups_per_s: 1_000_000, ..Limits::default() },
+            credits: CreditConfig::default(),
         };
         let mut engine = Engine::new(config, now, unix_ms, Box::new(Seeded::new(1)))?;
         engine.set_onion_keys(&[ONION_SEED]);

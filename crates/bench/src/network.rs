@@ -122,7 +122,7 @@ impl Network {
     /// A new circuit and a new inner connection over it; proxied flows take the connections there are in turn.
     pub async fn connect(&self) -> Result<(), Fault> {
         let [client, hops @ ..] = &self.peers;
-        let spec = CircuitSpec { hops: hops.iter().map(Peer::hop).collect(), class: CLASS, suite: None };
+        let spec = CircuitSpec { hops: hops.iter().map(Peer::hop).collect(), class: CLASS, suite: None, flow: 0 };
         let circuit = ask(|a| client.node.circuit_open(spec, a)).await.map_err(text)?;
         let connection = ask(|a| client.node.connection_open(circuit, a)).await.map_err(text)?;
         self.connections.send_modify(|known| known.push(connection));

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use wayfare_link::{Begin, LinkStart};
+use wayfare_link::{Begin, FEATURE_CREDIT, LinkStart};
 use wayfare_quic::Instant;
 use wayfare_types::{NodeId, Random, Reason};
 
@@ -134,7 +134,7 @@ impl World {
             None => Begin::Accept { binding: bindings.first().copied().unwrap_or_default(), nonce },
         };
         let mut control = Vec::new();
-        let start = LinkStart::new(begin, self.id(), 0, &mut control);
+        let start = LinkStart::new(begin, self.id(), FEATURE_CREDIT, &mut control);
         let id = self.next_id();
         let link = Attached {
             peer,
@@ -212,7 +212,7 @@ impl World {
                         version: up.version,
                         transport: link.transport,
                     });
-                    self.engine.link_up(now, id, up.peer, link.mtu);
+                    self.engine.link_up_with(now, id, up.peer, link.mtu, up.features & FEATURE_CREDIT != 0);
                     self.engine.link_fast(now, id, None);
                 }
                 Err(reason) => return self.attached_end(now, id, reason),

@@ -3,7 +3,7 @@
 //! Invariant: what a neighbour does not take is held up to a limit, beyond which its link is closed.
 
 use bytes::Bytes;
-use wayfare_link::{Begin, FEATURE_FAST, LinkStart};
+use wayfare_link::{Begin, FEATURE_CREDIT, FEATURE_FAST, LinkStart};
 use wayfare_quic::{Instant, ReadError, WriteError};
 use wayfare_types::Reason;
 
@@ -21,8 +21,8 @@ impl World {
         let mut out = Vec::new();
         let Some(link) = self.links.get_mut(&id) else { return };
         // Beside a browser's session nothing else can go.
-        let features = if self.fast.offered && link.web.is_none() { FEATURE_FAST } else { 0 };
-        let start = LinkStart::new(begin, self.identity.id(), features, &mut out);
+        let fast = if self.fast.offered && link.web.is_none() { FEATURE_FAST } else { 0 };
+        let start = LinkStart::new(begin, self.identity.id(), FEATURE_CREDIT | fast, &mut out);
         link.start = Some(start);
         self.send_control(now, id, out.into());
     }

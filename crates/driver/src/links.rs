@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
 use wayfare_engine::{Output, plain_packets};
-use wayfare_link::{Begin, FEATURE_FAST, LinkStart, Up};
+use wayfare_link::{Begin, FEATURE_CREDIT, FEATURE_FAST, LinkStart, Up};
 use wayfare_quic::{
     ConnectionError, ConnectionHandle, Dir, Instant, QuicEvent, Side, StreamId, WEB_ALPN, link_transport, tls,
 };
@@ -350,7 +350,7 @@ impl World {
             transport: link.transport(),
         });
         let max_datagram = link.max_datagram;
-        self.engine.link_up(now, id, peer, max_datagram);
+        self.engine.link_up_with(now, id, peer, max_datagram, features & FEATURE_CREDIT != 0);
         if features & FEATURE_FAST != 0 {
             self.fast_begin(now, id);
         } else {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use wayfare_engine::{HopSpec, SizeClass, Suite};
+use wayfare_engine::{Account, HopSpec, SizeClass, Suite};
 use wayfare_quic::tls::Identity;
 use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::answer::Answer;
 use crate::attached::Attachment;
 use crate::event::{Event, MovedSince};
-use crate::options::{ExitRules, Options, ProxyOptions};
+use crate::options::{Credits, ExitRules, Options, ProxyOptions};
 use crate::proxy::{self, Decision, Protocol};
 use crate::resolve::{Resolver, SystemResolver};
 use crate::stats::{CircuitStats, Stats};
@@ -39,6 +39,8 @@ pub struct CircuitSpec {
     pub hops: Vec<HopSpec>,
     pub class: SizeClass,
     pub suite: Option<Suite>,
+    /// The class of credits per second that it begins with, 0 (none) to 8.
+    pub flow: u8,
 }
 
 /// A node.
@@ -194,7 +196,7 @@ impl Node {
     pub fn circuit_open(&self, spec: CircuitSpec, answer: Answer<u32>) {
         self.act(move |node| {
             let world = &mut *node.world.borrow_mut();
-            match world.engine.circuit_open(Instant::now(), &spec.hops, spec.class, spec.suite) {
+            match world.engine.circuit_open_with(Instant::now(), &spec.hops, spec.class, spec.suite, spec.flow) {
                 Ok(circuit) => drop(world.circuit_waits.insert(circuit, answer)),
                 Err(reason) => answer.give(Err(reason.into())),
             }
@@ -205,10 +207,37 @@ impl Node {
         self.act(move |node| node.world.borrow_mut().engine.circuit_close(Instant::now(), circuit));
     }
 
-    /// What packets of a circuit pay at this node from now on, in credits per byte (0 before anything is said): where they
-    /// have to wait for a link, who pays more goes first.
-    pub fn set_weight(&self, circuit: u32, weight: u32) {
-        self.act(move |node| node.world.borrow_mut().engine.set_weight(circuit, weight));
+    /// What this node adds to a circuit that begins or ends here, away from itself: a class of credits per second, 0 (none) to 8.
+    pub fn circuit_flow(&self, circuit: u32, class: u8, answer: Answer<()>) {
+        self.act(move |node| {
+            let flowing = node.world.borrow_mut().engine.circuit_flow(Instant::now(), circuit, class);
+            answer.give(flowing.map_err(Into::into));
+        });
+    }
+
+    /// JSON of the accounts with all neighbours, the flows of all circuits, and the books.
+    pub fn credits(&self, answer: Answer<String>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow_mut().engine.credits(Instant::now()))));
+    }
+
+    /// What is to be kept of the accounts through a restart.
+    pub fn credits_export(&self, answer: Answer<Vec<Account>>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow_mut().engine.credits_export(Instant::now()))));
+    }
+
+    /// Takes accounts that were kept, of neighbours to whom no link is up yet; how many.
+    pub fn credits_restore(&self, accounts: Vec<Account>, answer: Answer<usize>) {
+        self.act(move |node| {
+            answer.give(Ok(node.world.borrow_mut().engine.credits_restore(Instant::now(), &accounts)));
+        });
+    }
+
+    /// Other settings from now on: what is left out is as it is by default; half-life and periods stay.
+    pub fn credits_configure(&self, credits: Credits, answer: Answer<()>) {
+        self.act(move |node| {
+            let changed = node.world.borrow_mut().engine.credits_configure(Instant::now(), credits.config());
+            answer.give(changed.map_err(|e| Failure::new(Failure::INVALID, e.to_string())));
+        });
     }
 
     /// The circuits that a neighbour has set up through or to this node, over this link.

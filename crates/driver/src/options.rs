@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use wayfare_engine::{CreditConfig, CreditRule, credit_share};
 use wayfare_exit::{Cidr, ExitPolicy};
 use wayfare_proxy::Credentials;
 use wayfare_relay::SHARDS_MAX;
@@ -26,6 +27,8 @@ pub struct Options {
     pub fresh_keys: bool,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub credits: Credits,
 }
 
 /// See `Roles`.
@@ -71,6 +74,50 @@ impl Default for Limits {
             offload: true,
             link_bytes_per_second: 0,
             shards: 1,
+        }
+    }
+}
+
+/// See `CreditOptions`; its `capacity` is `limits.circuits`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Credits {
+    pub increase: Option<u64>,
+    #[serde(rename = "halfLife_us")]
+    pub half_life_us: Option<u64>,
+    pub rule: Option<String>,
+    pub newcomer_share: Option<f64>,
+    #[serde(rename = "weigh_us")]
+    pub weigh_us: Option<u64>,
+    #[serde(rename = "period_us")]
+    pub period_us: Option<u64>,
+    pub always_share: Option<f64>,
+    pub rent: Option<u32>,
+    pub neighbours: Option<u32>,
+    pub free: Option<bool>,
+    pub valuation: Option<bool>,
+}
+
+impl Credits {
+    /// What of it cannot be is refused where the ledger is made.
+    pub(crate) fn config(&self) -> CreditConfig {
+        let defaults = CreditConfig::default();
+        CreditConfig {
+            increase: self.increase.unwrap_or(defaults.increase),
+            half_life_us: self.half_life_us.unwrap_or(defaults.half_life_us),
+            rule: match self.rule.as_deref() {
+                Some("equal") => CreditRule::Equal,
+                _ => CreditRule::Contributed,
+            },
+            newcomer_share: self.newcomer_share.map_or(defaults.newcomer_share, credit_share),
+            weigh_us: self.weigh_us.unwrap_or(defaults.weigh_us),
+            period_us: self.period_us.unwrap_or(defaults.period_us),
+            always_share: self.always_share.map_or(defaults.always_share, credit_share),
+            rent: self.rent.unwrap_or(defaults.rent),
+            capacity: defaults.capacity,
+            neighbours: self.neighbours.unwrap_or(defaults.neighbours),
+            free: self.free.unwrap_or(defaults.free),
+            valuation: self.valuation.unwrap_or(defaults.valuation),
         }
     }
 }

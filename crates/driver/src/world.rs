@@ -184,6 +184,7 @@ impl World {
                 shards: options.limits.shards,
                 ..wayfare_engine::Limits::default()
             },
+            credits: options.credits.config(),
         };
         let mut engine = Engine::new(config, now, unix_ms(), Box::new(SystemRandom)).map_err(system)?;
         let (replay, known) = match &options.replay_file {
@@ -276,6 +277,7 @@ impl World {
         if self.quic.poll_timeout().is_some_and(|at| at <= now) {
             self.quic.handle_timeout(now);
         }
+        self.fast_charge(now);
         if self.engine.poll_timeout(now).is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now, unix_ms());
         }

@@ -96,7 +96,7 @@ async fn a_circuit_over_an_attached_link_carries_a_stream() {
         socket.write_all(&content).await.unwrap();
     });
     let hops = [&relay, &exit].map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() }).to_vec();
-    let spec = CircuitSpec { hops, class: SizeClass::L, suite: None };
+    let spec = CircuitSpec { hops, class: SizeClass::L, suite: None, flow: 0 };
     let circuit = soon(ask(|answer| client.node.circuit_open(spec, answer))).await.unwrap();
     let connection = soon(ask(|answer| client.node.connection_open(circuit, answer))).await.unwrap();
     let (flow, _) =

@@ -96,7 +96,7 @@ async fn streams_pass_one_to_one_with_hostile_packets() {
     soon(async { while client.stats().await.links[0].fast_bytes == 0 {} }).await;
 
     let hops = [&relay, &exit].map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() }).to_vec();
-    let spec = CircuitSpec { hops, class: SizeClass::M, suite: None };
+    let spec = CircuitSpec { hops, class: SizeClass::M, suite: None, flow: 0 };
     let circuit = soon(ask(|answer| client.node.circuit_open(spec, answer))).await.unwrap();
     let connection = soon(ask(|answer| client.node.connection_open(circuit, answer))).await.unwrap();
     book.connection(Some(connection));

@@ -86,7 +86,7 @@ async fn honest_set_ups_pass_where_ninety_nine_in_a_hundred_are_junk() {
     while took.len() < HONEST {
         due.iter().for_each(|flood| flood.add_permits(JUNK_PER_HONEST));
         let since = Instant::now();
-        let spec = CircuitSpec { hops: hops.clone(), class: SizeClass::L, suite: None };
+        let spec = CircuitSpec { hops: hops.clone(), class: SizeClass::L, suite: None, flow: 0 };
         let circuit = soon(ask(|answer| client.node.circuit_open(spec, answer))).await.unwrap();
         took.push(since.elapsed());
         client.node.circuit_close(circuit);

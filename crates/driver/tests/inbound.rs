@@ -33,7 +33,7 @@ async fn reach(roles: &str, resolver: Arc<Counting>) -> (Peer, Peer, Peer, u32) 
     last.stats().await; // and has the rules
     client.link(&relay).await.unwrap();
     let hops = [&relay, &last].map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() }).to_vec();
-    let spec = CircuitSpec { hops, class: SizeClass::M, suite: None };
+    let spec = CircuitSpec { hops, class: SizeClass::M, suite: None, flow: 0 };
     let circuit = soon(ask(|answer| client.node.circuit_open(spec, answer))).await.unwrap();
     let connection = soon(ask(|answer| client.node.connection_open(circuit, answer))).await.unwrap();
     (client, relay, last, connection)

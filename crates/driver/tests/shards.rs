@@ -66,7 +66,7 @@ struct Client {
 impl Client {
     async fn begin(peer: Peer, relay: &Peer, exit: &Peer) -> Self {
         let hops = [relay, exit].map(|p| HopSpec { node: p.node.id(), onion_key: p.onion.public() }).to_vec();
-        let spec = CircuitSpec { hops, class: SizeClass::M, suite: None };
+        let spec = CircuitSpec { hops, class: SizeClass::M, suite: None, flow: 0 };
         let circuit = soon(ask(|answer| peer.node.circuit_open(spec, answer))).await.unwrap();
         let connection = soon(ask(|answer| peer.node.connection_open(circuit, answer))).await.unwrap();
         peer.book.connection(Some(connection));

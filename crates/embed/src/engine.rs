@@ -113,7 +113,7 @@ impl EmbeddedEngine {
         let since = Duration::from_micros(options::time(now_us, "now_us")?);
         let now = origin.checked_add(since).ok_or_else(|| Failure::invalid("now_us is too far from its origin"))?;
         let unix_ms = options::time(unix_ms, "unix_ms")?;
-        let mut engine = Engine::new(options.config(&identity_seed), now, unix_ms, Box::new(random.branch()))
+        let mut engine = Engine::new(options.config(&identity_seed)?, now, unix_ms, Box::new(random.branch()))
             .map_err(|text| Failure { code: Failure::SYSTEM, text })?;
         if !options.fresh_keys {
             engine.refuse_older_setups(now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wayfare_engine::{Engine, Event as EngineEvent, Instant, NodeId, Reason};
-use wayfare_link::{Begin, LinkStart};
+use wayfare_link::{Begin, FEATURE_CREDIT, LinkStart};
 use wayfare_types::Random;
 
 use crate::engine::State;
@@ -78,7 +78,7 @@ impl State {
             }
             Ok(begin) => {
                 let mut out = Vec::new();
-                let start = Box::new(LinkStart::new(begin, self.engine.id(), 0, &mut out));
+                let start = Box::new(LinkStart::new(begin, self.engine.id(), FEATURE_CREDIT, &mut out));
                 self.say(link, out);
                 self.links.insert(link, Link::Starting { start, until: now + START_WITHIN, mtu });
                 self.control(now, link, &[]);
@@ -118,7 +118,7 @@ impl State {
                     Ok(Some(up)) => {
                         self.links.insert(link, Link::Up);
                         self.tell(Event::LinkUp { link, peer: up.peer.to_string(), version: up.version });
-                        self.engine.link_up(now, link, up.peer, mtu);
+                        self.engine.link_up_with(now, link, up.peer, mtu, up.features & FEATURE_CREDIT != 0);
                         self.engine.link_fast(now, link, None);
                         self.engine.handle_control(now, link, bytes)
                     }

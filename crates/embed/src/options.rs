@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub fresh_keys: bool,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub credits: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,10 +43,12 @@ impl Options {
         serde_json::from_str(json).map_err(|e| Failure::invalid(format!("the engine's options: {e}")))
     }
 
-    pub fn config(&self, identity_seed: &[u8; 32]) -> EngineConfig {
+    pub fn config(&self, identity_seed: &[u8; 32]) -> Result<EngineConfig, Failure> {
+        let credits =
+            self.credits.as_ref().map_or(Ok(Default::default()), |given| crate::credit::config(&given.to_string()))?;
         let defaults = wayfare_engine::Limits::default();
         let Limits { circuits, setups_per_second, reader_bytes, window_bytes_max } = self.limits;
-        EngineConfig {
+        Ok(EngineConfig {
             identity_seed: *identity_seed,
             roles: wayfare_engine::Roles { client: self.roles.client, relay: self.roles.relay, exit: self.roles.exit },
             limits: wayfare_engine::Limits {
@@ -54,7 +58,8 @@ impl Options {
                 window_bytes_max: window_bytes_max.unwrap_or(defaults.window_bytes_max),
                 ..defaults
             },
-        }
+            credits,
+        })
     }
 }
 

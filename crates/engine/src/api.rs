@@ -64,6 +64,8 @@ pub struct EngineConfig {
     pub identity_seed: [u8; 32],
     pub roles: Roles,
     pub limits: Limits,
+    /// How its accounts with neighbours are kept; its `capacity` is that of circuits.
+    pub credits: wayfare_credit::Config,
 }
 
 /// What the host must do, in this order.

@@ -9,6 +9,7 @@ use wayfare_types::{NodeId, Reason};
 use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, CircuitInfo, Event, Stats};
+use crate::credits::Credit;
 use crate::engine::Engine;
 use crate::setup::PendingRelay;
 
@@ -25,8 +26,7 @@ pub(crate) struct RelayCircuit {
     /// Away from the client.
     pub next: Option<Next>,
     pub pending: Option<Box<PendingRelay>>,
-    /// Credits per second, for ids that are yet to be given out.
-    pub weight: u32,
+    pub credit: Credit,
 }
 
 pub(crate) struct ExitCircuit {
@@ -34,7 +34,9 @@ pub(crate) struct ExitCircuit {
     pub forward_cid: u32,
     pub backward: BackwardHop,
     pub class: SizeClass,
+    /// Credits per second that packets back are willing to pay here.
     pub weight: u32,
+    pub credit: Credit,
 }
 
 pub(crate) struct ClientCircuit {
@@ -53,7 +55,9 @@ pub(crate) struct ClientCircuit {
     /// When something last came back over it.
     pub heard_at: Instant,
     pub worn_told: bool,
+    /// Credits per second that its packets are willing to pay here.
     pub weight: u32,
+    pub credit: Credit,
     pub info: CircuitInfo,
 }
 
@@ -70,6 +74,14 @@ impl Circuit {
             Self::Relay(_) => &mut stats.circuits_relay,
             Self::Exit(_) => &mut stats.circuits_exit,
             Self::Client(_) => &mut stats.circuits_client,
+        }
+    }
+
+    fn credit(&self) -> Credit {
+        match self {
+            Self::Relay(c) => c.credit,
+            Self::Exit(c) => c.credit,
+            Self::Client(c) => c.credit,
         }
     }
 
@@ -96,6 +108,21 @@ impl Engine {
         class: SizeClass,
         suite: Option<Suite>,
     ) -> Result<CircuitId, Reason> {
+        self.circuit_open_with(now, hops, class, suite, 0)
+    }
+
+    /// As `circuit_open`, with a flow of credits from the beginning: a class from 0, none, to 8.
+    ///
+    /// # Errors
+    /// As `circuit_open`; `CreditClass` for no class, `CircuitTableFull`.
+    pub fn circuit_open_with(
+        &mut self,
+        now: Instant,
+        hops: &[HopSpec],
+        class: SizeClass,
+        suite: Option<Suite>,
+        flow: u8,
+    ) -> Result<CircuitId, Reason> {
         let (Some(first), Some(last)) = (hops.first(), hops.last()) else { return Err(Reason::SetupMalformed) };
         let link = self.link_to(first.node).ok_or(Reason::SetupUnreachable)?;
         if self.links.get(&link).is_some_and(|l| !l.takes(class) && !l.undecided(now)) {
@@ -106,7 +133,15 @@ impl Engine {
         let (setup, message) =
             ClientSetup::build(hops, suite, class, minute, &mut *self.random).map_err(|_| Reason::SetupMalformed)?;
         let id = self.next_circuit_id();
-        let backward_cid = self.table.give(link, id, class, Duty::Client)?;
+        let connection = self.credit_open(now, id, (None, Some(link)), flow)?;
+        let credit = Credit { connection: Some(connection), ..Credit::default() };
+        let backward_cid = match self.table.give(link, id, class, Duty::Client) {
+            Ok(cid) => cid,
+            Err(reason) => {
+                self.credit_close(now, credit);
+                return Err(reason);
+            }
+        };
         let circuit = ClientCircuit {
             link,
             backward_cid,
@@ -119,9 +154,12 @@ impl Engine {
             heard_at: now,
             worn_told: false,
             weight: 0,
+            credit,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };
         self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
+        self.credit_apply(now);
+        self.credit_weigh(connection);
         self.setups.push_back((now + SETUP_TIMEOUT, id));
         self.begin_setup(now, id);
         Ok(id)
@@ -134,6 +172,7 @@ impl Engine {
         if link.takes(circuit.class) {
             if let Some(message) = circuit.held.take() {
                 let (link, back_cid) = (circuit.link, circuit.backward_cid);
+                self.announce_setup(id, link);
                 self.send_control(link, &Control::Setup { back_cid, message });
             }
         } else if !link.undecided(now) {
@@ -158,6 +197,9 @@ impl Engine {
             Ok(path) => {
                 circuit.path = Some(Box::new(path));
                 circuit.forward_cid = forward_cid;
+                let (credit, link) = (circuit.credit, circuit.link);
+                circuit.credit.told = credit.wanted;
+                self.announce_again(credit, link, forward_cid);
                 self.events.push_back(Event::CircuitUp(id));
             }
             Err(reason) => {
@@ -172,20 +214,6 @@ impl Engine {
     pub fn circuit_close(&mut self, now: Instant, id: CircuitId) {
         if matches!(self.circuits.get(&id), Some(Circuit::Client(_))) {
             self.end_circuit(now, id, Reason::CircuitClosed, None);
-        }
-    }
-
-    /// What packets of a circuit pay from now on, either way, in credits per second while they have to wait for a link that is
-    /// saturated; 0 before anything is said. They are served in proportion to it, and who has paid least per byte is dropped first.
-    pub fn set_weight(&mut self, id: CircuitId, weight: u32) {
-        match self.circuits.get_mut(&id) {
-            Some(Circuit::Relay(c)) => {
-                c.weight = weight;
-                c.forward_cid.into_iter().chain(c.backward_cid).for_each(|cid| self.table.set_weight(cid, weight));
-            }
-            Some(Circuit::Exit(c)) => c.weight = weight,
-            Some(Circuit::Client(c)) => c.weight = weight,
-            None => {}
         }
     }
 
@@ -214,6 +242,7 @@ impl Engine {
     pub(crate) fn end_circuit(&mut self, now: Instant, id: CircuitId, reason: Reason, from: Option<LinkId>) {
         let Some(circuit) = self.circuits.remove(&id) else { return };
         *circuit.counted(&mut self.stats) -= 1;
+        self.credit_close(now, circuit.credit());
         let mut tell = Vec::new();
         match circuit {
             Circuit::Relay(c) => {

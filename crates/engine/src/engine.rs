@@ -14,6 +14,7 @@ use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
 
 use crate::api::{CircuitId, EngineConfig, Event, FREE, Limits, Output, Stats};
 use crate::circuits::Circuit;
+use crate::credits::Credits;
 use crate::ids::IdMap;
 use crate::inner::Inner;
 use crate::packets::Room;
@@ -41,6 +42,12 @@ pub(crate) struct Link {
     /// Set-ups it may still send, in thousandths.
     budget_milli: u64,
     budget_at: Instant,
+    /// The neighbour's number in the ledger.
+    pub neighbour: u32,
+    /// It keeps accounts, too, and is told of flows.
+    pub accounts: bool,
+    /// The class that was announced for the set-up that follows.
+    pub setup_flow: u8,
 }
 
 impl Link {
@@ -78,6 +85,7 @@ pub struct Engine {
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
     pub(crate) stats: Stats,
+    pub(crate) credits: Credits,
     pub(crate) draining: bool,
     pub(crate) forwarding: bool,
     /// What inner datagrams are copied into.
@@ -102,6 +110,7 @@ impl Engine {
         let inner = Inner::new(&identity, &config, &mut *random)?;
         // The identity has it; a second copy would outlive it.
         config.identity_seed = [0; 32];
+        let credits = Credits::new(&config.credits, config.limits.circuits, now, &mut *random)?;
         Ok(Self {
             id: identity.id(),
             random,
@@ -118,6 +127,7 @@ impl Engine {
             events: VecDeque::new(),
             counters: Counters::default(),
             stats: Stats::default(),
+            credits,
             draining: false,
             forwarding: true,
             arena: BytesMut::new(),
@@ -147,10 +157,27 @@ impl Engine {
 
     /// A link that can carry packets: both identities are proven. `max_datagram` is what fits in one of its datagrams.
     pub fn link_up(&mut self, now: Instant, link: LinkId, peer: NodeId, max_datagram: usize) {
+        self.link_up_with(now, link, peer, max_datagram, false);
+    }
+
+    /// The same; `accounts`: both ends have said that they keep accounts, so flows are announced to the neighbour.
+    pub fn link_up_with(&mut self, now: Instant, link: LinkId, peer: NodeId, max_datagram: usize, accounts: bool) {
         let budget_milli = u64::from(self.config.limits.setups_per_s) * 2000;
         let decoder = ControlDecoder::default();
         let fast_until = Some(now + FAST_WITHIN);
-        let l = Link { peer, max_datagram, max_fast: None, fast_until, decoder, budget_milli, budget_at: now };
+        let neighbour = self.credits.join(now, peer);
+        let l = Link {
+            peer,
+            max_datagram,
+            max_fast: None,
+            fast_until,
+            decoder,
+            budget_milli,
+            budget_at: now,
+            neighbour,
+            accounts,
+            setup_flow: 0,
+        };
         self.links.insert(link, l);
         self.next_hop_reached(now, link, peer);
     }
@@ -177,9 +204,7 @@ impl Engine {
 
     /// A link is gone, and every circuit over it.
     pub fn link_down(&mut self, now: Instant, link: LinkId) {
-        if self.links.remove(&link).is_none() {
-            return;
-        }
+        let Some(Link { peer, .. }) = self.links.remove(&link) else { return };
         self.table.home(link, 0);
         let mut gone: Vec<CircuitId> = self.table.on_link(link).collect();
         // A set-up that was passed on has no id on the link it came by before its reply.
@@ -190,6 +215,7 @@ impl Engine {
         for circuit in gone {
             self.end_circuit(now, circuit, Reason::LinkGone, Some(link));
         }
+        self.credits.leave(now, peer);
     }
 
     /// A link to this node, the newest.
@@ -232,6 +258,8 @@ impl Engine {
                     self.handle_reply(now, link, back_cid, forward_cid, message)
                 }
                 Control::Destroy { cid, reason } => self.handle_destroy(now, link, cid, reason),
+                Control::Flow { cid, class } => self.handle_flow(now, link, cid, class),
+                Control::Credit { account, increase } => self.handle_credit(now, link, account, increase),
                 Control::Hello { .. } => {
                     self.counters.count(Reason::ControlMalformed);
                     return Err(Reason::ControlMalformed);
@@ -363,13 +391,14 @@ impl Engine {
         if self.has_deadlines() {
             self.tick_at.get_or_insert(now + TICK);
         }
-        [self.tick_at, self.inner.poll_timeout()].into_iter().flatten().min()
+        [self.tick_at, self.inner.poll_timeout(), self.credits.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant, unix_ms: u64) {
         self.clock = (now, unix_ms);
         self.inner.handle_timeout(now);
+        self.settle_credits(now);
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = None;
             self.expire_setups(now);

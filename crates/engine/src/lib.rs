@@ -11,6 +11,8 @@
 mod api;
 mod circuits;
 mod connections;
+mod credits;
+mod credits_view;
 mod engine;
 mod fast;
 mod flows;
@@ -25,7 +27,9 @@ pub use api::{
     CircuitId, CircuitInfo, ConnectionId, EngineConfig, Event, FREE, FlowId, FlowRead, FlowWrite, Limits, Output,
     Roles, Stats, UdpId, plain_packets,
 };
+pub use credits_view::{Account, CircuitCredit};
 pub use engine::Engine;
+pub use wayfare_credit::{Config as CreditConfig, Rule as CreditRule, share as credit_share};
 pub use wayfare_onion::{HopSpec, OnionPublic, OnionSecret, Suite};
 pub use wayfare_quic::Instant;
 pub use wayfare_relay::LinkId;

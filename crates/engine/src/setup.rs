@@ -8,6 +8,7 @@ use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, Event, Output};
 use crate::circuits::{Circuit, ExitCircuit, RelayCircuit, SETUP_TIMEOUT};
+use crate::credits::Credit;
 use crate::engine::Engine;
 
 /// A set-up on its way through this node.
@@ -36,6 +37,7 @@ impl Engine {
         back_cid: u32,
         message: &[u8; SETUP_BYTES],
     ) -> Result<(), Reason> {
+        let flow = self.links.get_mut(&link).map_or(0, |link| std::mem::take(&mut link.setup_flow));
         if self.draining {
             return Err(Reason::Draining);
         }
@@ -66,13 +68,23 @@ impl Engine {
             Role::Exit => {
                 let id = self.next_circuit_id();
                 let hop = ForwardHop::new(opened.suite, &opened.keys.forward);
-                let forward_cid = self.table.give(link, id, opened.class, Duty::Exit(hop))?;
+                let connection = self.credit_open(now, id, (Some(link), None), flow)?;
+                let credit = Credit { connection: Some(connection), announced: flow, ..Credit::default() };
+                let forward_cid = match self.table.give(link, id, opened.class, Duty::Exit(hop)) {
+                    Ok(cid) => cid,
+                    Err(reason) => {
+                        self.credit_close(now, credit);
+                        return Err(reason);
+                    }
+                };
                 let backward = BackwardHop::new(opened.suite, &opened.keys.backward, opened.keys.backward_start);
-                let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0 };
+                let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0, credit };
                 self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
                 self.stats.setups_accepted += 1;
                 let message = opened.reply.origin();
                 self.send_control(link, &Control::Reply { back_cid, forward_cid, message });
+                self.credit_apply(now);
+                self.credit_weigh(connection);
                 Ok(())
             }
             Role::Relay { next } => {
@@ -94,7 +106,7 @@ impl Engine {
                     backward_cid: None,
                     next: None,
                     pending: Some(Box::new(pending)),
-                    weight: 0,
+                    credit: Credit { announced: flow, ..Credit::default() },
                 };
                 self.insert_circuit(id, Circuit::Relay(circuit));
                 self.setups.push_back((now + SETUP_TIMEOUT, id));
@@ -121,10 +133,22 @@ impl Engine {
             None => return,
         }
         let Some(message) = pending.message.take() else { return };
-        match self.table.give(link, id, pending.class, Duty::Pending) {
-            Ok(cid) => {
-                circuit.backward_cid = Some(cid);
-                self.table.set_weight(cid, circuit.weight);
+        let (prev, class, flow) = (circuit.prev.link, pending.class, circuit.credit.announced);
+        let given = self.credit_open(now, id, (Some(prev), Some(link)), flow).and_then(|connection| {
+            if let Some(Circuit::Relay(circuit)) = self.circuits.get_mut(&id) {
+                circuit.credit.connection = Some(connection);
+            }
+            let cid = self.table.give(link, id, class, Duty::Pending)?;
+            Ok((connection, cid))
+        });
+        match given {
+            Ok((connection, cid)) => {
+                if let Some(Circuit::Relay(circuit)) = self.circuits.get_mut(&id) {
+                    circuit.backward_cid = Some(cid);
+                }
+                self.credit_apply(now);
+                self.credit_weigh(connection);
+                self.announce_setup(id, link);
                 self.send_control(link, &Control::Setup { back_cid: cid, message });
             }
             Err(reason) => {
@@ -208,11 +232,14 @@ impl Engine {
             }
         };
         circuit.forward_cid = Some(given);
-        self.table.set_weight(given, circuit.weight);
+        let credit = circuit.credit;
+        circuit.credit.told = credit.wanted;
         self.table
             .set(back_cid, Duty::Backward(BackwardHop::new(keys.suite, &keys.backward, keys.backward_start), prev));
         reply.wrap(&mut message);
         self.stats.setups_accepted += 1;
         self.send_control(prev.link, &Control::Reply { back_cid: prev.cid, forward_cid: given, message });
+        self.announce_again(credit, link, forward_cid);
+        credit.connection.into_iter().for_each(|connection| self.credit_weigh(connection));
     }
 }

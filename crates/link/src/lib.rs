@@ -22,6 +22,8 @@ pub const VERSION_MAX: u8 = 1;
 
 /// A bit of HELLO's features: this end takes fast packets beside the session (docs/decisions/0008).
 pub const FEATURE_FAST: u32 = 1;
+/// Another: this end keeps accounts, and is to be told of flows (docs/decisions/0011).
+pub const FEATURE_CREDIT: u32 = 2;
 
 /// What the transport below has shown already.
 #[derive(Clone, Debug)]

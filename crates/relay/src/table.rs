@@ -155,7 +155,7 @@ impl CircuitTable {
     /// Packets of an id that was given out pay so many credits per second from now on while they have to wait for their next link,
     /// and are served there in proportion. 0 before anything is said.
     pub fn set_weight(&mut self, cid: u32, weight: u32) {
-        if self.given(cid).is_none() {
+        if self.given(cid).is_none_or(|given| given.weight == weight) {
             return;
         }
         let shard = shard_of(cid);
@@ -169,6 +169,11 @@ impl CircuitTable {
     /// The circuit that an id on this link belongs to.
     pub fn circuit(&self, link: LinkId, cid: u32) -> Option<u32> {
         self.given(cid).filter(|given| given.link == link).map(|given| given.circuit)
+    }
+
+    /// The circuit that an id belongs to, whatever its link.
+    pub fn owner(&self, cid: u32) -> Option<u32> {
+        self.given(cid).map(|given| given.circuit)
     }
 
     /// Takes an id back; its key and window go with it.

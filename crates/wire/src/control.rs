@@ -13,6 +13,8 @@ const HELLO: u8 = 1;
 const SETUP: u8 = 2;
 const REPLY: u8 = 3;
 const DESTROY: u8 = 4;
+const FLOW: u8 = 5;
+const CREDIT: u8 = 6;
 const PREFIX: usize = 3;
 
 /// A control frame.
@@ -27,6 +29,12 @@ pub enum Control {
     Reply { back_cid: u32, forward_cid: u32, message: [u8; REPLY_BYTES] },
     /// A circuit has ended. The id is the one that the receiver of this frame allocated.
     Destroy { cid: u32, reason: u8 },
+    /// From now on the sender announces this class of credits per second on a circuit, away from itself: 0 is none, c from 1 to 8 is
+    /// 1,000·4^(c − 1). The id is the one that the receiver of this frame allocated; 0 is the set-up that follows on this stream. For ends
+    /// that say in HELLO that they keep accounts.
+    Flow { cid: u32, class: u8 },
+    /// What the receiver may spend at the sender, and what it is minted there per second: the sender's own view. Likewise.
+    Credit { account: u64, increase: u64 },
 }
 
 impl Control {
@@ -48,6 +56,8 @@ impl Control {
                 frame(REPLY, &[&back_cid.to_be_bytes(), &forward_cid.to_be_bytes(), message])
             }
             Self::Destroy { cid, reason } => frame(DESTROY, &[&cid.to_be_bytes(), &[*reason]]),
+            Self::Flow { cid, class } => frame(FLOW, &[&cid.to_be_bytes(), &[*class]]),
+            Self::Credit { account, increase } => frame(CREDIT, &[&account.to_be_bytes(), &increase.to_be_bytes()]),
         }
     }
 
@@ -56,7 +66,8 @@ impl Control {
             HELLO => Some(6),
             SETUP => Some(4 + SETUP_BYTES),
             REPLY => Some(8 + REPLY_BYTES),
-            DESTROY => Some(5),
+            DESTROY | FLOW => Some(5),
+            CREDIT => Some(16),
             _ => None,
         }
     }
@@ -68,6 +79,8 @@ impl Control {
             SETUP => Some(Self::Setup { back_cid: r.u32()?, message: Box::<[u8]>::from(r.rest()).try_into().ok()? }),
             REPLY => Some(Self::Reply { back_cid: r.u32()?, forward_cid: r.u32()?, message: r.array()? }),
             DESTROY => Some(Self::Destroy { cid: r.u32()?, reason: r.u8()? }),
+            FLOW => Some(Self::Flow { cid: r.u32()?, class: r.u8()? }),
+            CREDIT => Some(Self::Credit { account: r.u64()?, increase: r.u64()? }),
             _ => None,
         }
     }
@@ -142,6 +155,8 @@ mod tests {
                 message: [b; REPLY_BYTES]
             }),
             any::<(u32, u8)>().prop_map(|(cid, reason)| Control::Destroy { cid, reason }),
+            any::<(u32, u8)>().prop_map(|(cid, class)| Control::Flow { cid, class }),
+            any::<(u64, u64)>().prop_map(|(account, increase)| Control::Credit { account, increase }),
         ]
     }
 
@@ -176,6 +191,8 @@ mod tests {
             ([SETUP, 0x18, 0x63], Reason::SetupSize), // one byte short of 4 + 6240
             ([SETUP, 0x1d, 0x44], Reason::SetupSize), // six slots
             ([HELLO, 0, 7], Reason::ControlMalformed),
+            ([FLOW, 0, 4], Reason::ControlMalformed),
+            ([CREDIT, 0, 17], Reason::ControlMalformed),
             ([9, 0, 0], Reason::ControlMalformed),
         ] {
             let mut decoder = ControlDecoder::default();

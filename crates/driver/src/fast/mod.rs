@@ -30,6 +30,8 @@ use crate::shards::{Figures, ToShard};
 use crate::udp::{Filled, Udp};
 use crate::world::World;
 
+/// How often circuits are charged for having waited: well within the ledger's period.
+const CHARGE_EVERY: Duration = Duration::from_millis(250);
 /// How often probes are looked at while fast packets go.
 const PROBE_TICK: Duration = Duration::from_millis(250);
 
@@ -62,6 +64,7 @@ pub(crate) struct FastPath {
     pub offered: bool,
     pub lane: Lane,
     probe_at: Option<Instant>,
+    charge_at: Option<Instant>,
 }
 
 impl FastPath {
@@ -71,12 +74,13 @@ impl FastPath {
             offered: wanted && hardware_aes(),
             lane: Lane::new(Egress::new(bytes_per_s, QUEUED_BYTES_MAX / shards)),
             probe_at: None,
+            charge_at: None,
         }
     }
 
     /// When probes are due, or a link may send more.
     pub fn deadline(&self) -> Option<Instant> {
-        self.probe_at.into_iter().chain(self.lane.egress.deadline()).min()
+        self.probe_at.into_iter().chain(self.charge_at).chain(self.lane.egress.deadline()).min()
     }
 
     pub fn probe_by(&mut self, at: Instant) {
@@ -263,6 +267,21 @@ impl World {
         for (id, packets, bytes) in self.fast.lane.egress.sent.drain(..) {
             let Some(link) = self.links.get_mut(&id) else { continue };
             link.fast_sent(packets, bytes);
+        }
+    }
+
+    /// Has circuits charged for having waited for saturated links.
+    pub fn fast_charge(&mut self, now: Instant) {
+        let Self { fast, engine, .. } = self;
+        if !fast.lane.egress.has_charges() {
+            fast.charge_at = None;
+        } else if fast.charge_at.is_some_and(|at| at <= now) {
+            let mut charges = Vec::new();
+            fast.lane.egress.take_charges(now, &mut charges);
+            engine.charge(now, charges);
+            fast.charge_at = fast.lane.egress.has_charges().then_some(now + CHARGE_EVERY);
+        } else {
+            fast.charge_at.get_or_insert(now + CHARGE_EVERY);
         }
     }
 

@@ -84,6 +84,8 @@ pub(crate) struct Egress {
     buffer: Vec<u8>,
     /// What is owed by circuits that waited for links that are gone.
     charges: Vec<Charge>,
+    /// Something has waited since charges were taken.
+    owing: bool,
     /// What was sent since it was last asked: packets and bytes.
     pub sent: Vec<(LinkId, u64, u64)>,
 }
@@ -102,6 +104,7 @@ impl Egress {
             due_at: None,
             buffer: Vec::new(),
             charges: Vec::new(),
+            owing: false,
             sent: Vec::new(),
         }
     }
@@ -163,6 +166,7 @@ impl Egress {
         let limits = self.limits();
         let queue = self.queues.entry(link).or_insert_with(|| EgressQueue::new(limits, now_us));
         let idle = queue.is_empty();
+        self.owing = true;
         for (packet, payer) in packets {
             if let Err(reason) = queue.push(now_us, packet, payer, &mut self.storage, counters) {
                 counters.count(reason);
@@ -250,19 +254,18 @@ impl Egress {
     }
 
     /// What circuits owe for having waited, since it was last asked.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody keeps accounts yet"))]
     pub fn take_charges(&mut self, now: Instant, charges: &mut Vec<Charge>) {
         let now_us = self.micros(now);
         charges.append(&mut self.charges);
         for queue in self.queues.values_mut().filter(|queue| queue.flows() > 0) {
             queue.take_charges(now_us, &mut self.storage, |charge| charges.push(charge));
         }
+        self.owing = self.queues.values().any(|queue| queue.flows() > 0);
     }
 
     /// Whether circuits may owe something.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody keeps accounts yet"))]
     pub fn has_charges(&self) -> bool {
-        !self.charges.is_empty() || self.queues.values().any(|queue| queue.flows() > 0)
+        self.owing
     }
 
     /// A link is gone, and what waited for it.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use wayfare_engine::Engine;
 use wayfare_fast::Relayed;
 use wayfare_quic::{EcnCodepoint, Instant};
+use wayfare_relay::egress::Charge;
 use wayfare_relay::{Command, shard_of};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{HEADER, Header};
@@ -55,6 +56,8 @@ pub(crate) struct Up {
     data: BytesMut,
     items: Vec<(Kind, usize)>,
     figures: Vec<(LinkId, Figures)>,
+    /// What its circuits owe for having waited.
+    charges: Vec<Charge>,
 }
 
 /// Bytes of an [`Up`].
@@ -300,7 +303,7 @@ impl World {
     }
 
     fn shards_take_one(&mut self, now: Instant, up: Up) {
-        let Up { shard, mut data, items, figures } = up;
+        let Up { shard, mut data, items, figures, charges } = up;
         let mut quic = false;
         for (kind, bytes) in items {
             let mut item = data.split_to(bytes);
@@ -322,6 +325,7 @@ impl World {
             }
         }
         figures.into_iter().for_each(|(link, figures)| self.fast_figures(now, link, figures));
+        self.engine.charge(now, charges);
         self.settle(now);
         self.flush(now);
     }

@@ -309,14 +309,20 @@ impl Worker {
         if figures_due {
             self.figures_at = None;
         }
+        let mut charges = Vec::new();
+        if figures_due && lane.egress.has_charges() {
+            lane.egress.take_charges(now, &mut charges);
+            // What waits still is charged when it has gone, or then.
+            self.figures_at = lane.egress.has_charges().then_some(now + FIGURES_EVERY);
+        }
         self.up.fetch_add(total, Relaxed);
         // The main thread is there until this one has ended.
-        let _ = self.to_main.send(Up { shard: self.shard, data, items, figures });
+        let _ = self.to_main.send(Up { shard: self.shard, data, items, figures, charges });
     }
 
     fn account(&mut self, now: Instant) {
         let Self { lane, figures, figures_at, .. } = self;
-        if lane.received.is_empty() && lane.egress.sent.is_empty() {
+        if lane.received.is_empty() && lane.egress.sent.is_empty() && !lane.egress.has_charges() {
             return;
         }
         figures_at.get_or_insert(now + FIGURES_EVERY);

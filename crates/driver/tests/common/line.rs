@@ -54,7 +54,7 @@ impl Line {
         let hops = [&self.relay, &self.exit]
             .map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() })
             .to_vec();
-        let spec = CircuitSpec { hops, class, suite: None };
+        let spec = CircuitSpec { hops, class, suite: None, flow: 0 };
         let circuit = soon(ask(|a| self.client.node.circuit_open(spec, a))).await.unwrap();
         let connection = soon(ask(|a| self.client.node.connection_open(circuit, a))).await.unwrap();
         self.client.book.connection(Some(connection));

@@ -174,7 +174,7 @@ impl Chain {
         let hops = [&relays[0], &relays[1], &exit]
             .map(|peer| HopSpec { node: peer.node.id(), onion_key: peer.onion.public() })
             .to_vec();
-        let spec = CircuitSpec { hops, class: SizeClass::M, suite: None };
+        let spec = CircuitSpec { hops, class: SizeClass::M, suite: None, flow: 0 };
         let circuit = soon(ask(|answer| client.node.circuit_open(spec, answer))).await.unwrap();
         let connection = soon(ask(|answer| client.node.connection_open(circuit, answer))).await.unwrap();
         book.connection(Some(connection));

@@ -2,6 +2,7 @@
 //! ts/core/credit.ts, one for one.
 
 mod options;
+pub(crate) use options::config;
 mod rows;
 
 use wayfare_credit::{Change, Direction, Ledger, Opening, Refusal, SELF};

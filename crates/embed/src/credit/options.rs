@@ -70,7 +70,7 @@ impl Changed {
     }
 }
 
-pub(super) fn config(json: &str) -> Result<Config, Failure> {
+pub(crate) fn config(json: &str) -> Result<Config, Failure> {
     let Given { half_life_us, weigh_us, period_us, capacity, neighbours, .. } = &parsed::<Given>(json)?;
     let usual = Config::default();
     let fixed = Config {

@@ -148,7 +148,8 @@ fn a_flood_of_set_ups_is_cut_to_the_budget() {
 #[test]
 fn the_circuit_table_has_an_end() {
     let limits = Limits { circuits: 3, ..Limits::default() };
-    let mut n = Network::new(1, 1, limits);
+    // Nobody pays rent, or half of it would be all.
+    let mut n = Network::with_credits(1, 1, limits, CreditConfig { free: true, ..CreditConfig::default() });
     let (hops, now) = ([n.hop(2)], n.now);
     // The client's own table is as large; a second client would be needed to see the exit's alone.
     let mut client_full = 0;
@@ -256,7 +257,12 @@ fn an_impostor_exit_is_not_connected_to() {
     // The descriptor's onion key is node 3's, its identity another's: the circuit stands, the inner handshake does not.
     let mut n = Network::new(2, 1, Limits::default());
     let mut hops = [1, 2, 3].map(|i| n.hop(i));
-    let impostor = EngineConfig { identity_seed: [200; 32], roles: Roles::default(), limits: Limits::default() };
+    let impostor = EngineConfig {
+        identity_seed: [200; 32],
+        roles: Roles::default(),
+        limits: Limits::default(),
+        credits: CreditConfig::default(),
+    };
     let claimed = Engine::new(impostor, n.now, 0, Box::new(Seeded(3))).unwrap().id();
     assert_ne!(claimed.0, seed(3));
     hops[2].node = claimed;

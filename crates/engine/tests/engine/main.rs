@@ -6,6 +6,7 @@
 )]
 
 mod classes;
+mod credits;
 mod hostile;
 mod network;
 mod walk;

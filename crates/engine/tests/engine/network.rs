@@ -79,12 +79,16 @@ fn link_to(node: usize) -> LinkId {
 impl Network {
     /// Node 0 is the client, the last `exits` are exits, those between are relays; every pair is linked.
     pub fn new(relays: usize, exits: usize, limits: Limits) -> Self {
+        Self::with_credits(relays, exits, limits, CreditConfig::default())
+    }
+
+    pub fn with_credits(relays: usize, exits: usize, limits: Limits, credits: CreditConfig) -> Self {
         let count = 1 + relays + exits;
         let now = Instant::now();
         let nodes: Vec<Engine> = (0..count)
             .map(|i| {
                 let roles = Roles { client: i == 0, relay: (1..=relays).contains(&i), exit: i > relays };
-                let config = EngineConfig { identity_seed: seed(i), roles, limits };
+                let config = EngineConfig { identity_seed: seed(i), roles, limits, credits: credits.clone() };
                 let mut engine = Engine::new(config, now, START_MS, Box::new(Seeded(i as u64))).unwrap();
                 engine.set_onion_keys(&[onion_seed(i)]);
                 engine
@@ -118,8 +122,13 @@ impl Network {
 
     /// The link from `a`, as `a` sees it.
     pub fn join(&mut self, a: usize, b: usize, wire: Wire) {
+        self.join_with(a, b, wire, true);
+    }
+
+    /// The same; `accounts`: `b` has said that it keeps accounts.
+    pub fn join_with(&mut self, a: usize, b: usize, wire: Wire, accounts: bool) {
         let peer = self.nodes[b].id();
-        self.nodes[a].link_up(self.now, link_to(b), peer, wire.mtu);
+        self.nodes[a].link_up_with(self.now, link_to(b), peer, wire.mtu, accounts);
         self.wires.insert((a, b), wire);
     }
 

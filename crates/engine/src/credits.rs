@@ -1,0 +1,452 @@
+//! This node's accounts with its neighbours, and the flows of the circuits that it has (docs/decisions/0011).
+//!
+//! A neighbour is a member while a link to it is up; after that its accounts are kept for when it comes back. A circuit is a connection
+//! of the ledger from where both its ends are known. What the ledger wants announced goes out as frames, what it wants as weights
+//! goes to the circuits' ids, and what the queues charged comes back to it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use wayfare_credit::{Change, Config, Direction, Ledger, Opening, Refusal, SELF, rate, times_exp2};
+use wayfare_quic::Instant;
+use wayfare_relay::egress::Charge;
+use wayfare_relay::{LinkId, Next};
+use wayfare_types::{NodeId, Random, Reason};
+use wayfare_wire::Control;
+
+use crate::api::CircuitId;
+use crate::circuits::{Circuit, RelayCircuit};
+use crate::engine::Engine;
+
+/// How often a neighbour is told what it has here.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// Accounts kept of neighbours that are away, at most.
+const KEPT_MAX: usize = 10_000;
+
+/// What a circuit has to do with credits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Credit {
+    /// Its number in the ledger, once both ends are known.
+    pub connection: Option<u32>,
+    /// The class announced with its set-up.
+    pub announced: u8,
+    /// The class to be announced away from the client, and the one that was.
+    pub wanted: u8,
+    pub told: u8,
+}
+
+/// A neighbour with a link up.
+struct Member {
+    neighbour: u32,
+    links: u32,
+}
+
+/// See the module.
+pub(crate) struct Credits {
+    pub ledger: Ledger,
+    origin: Instant,
+    members: HashMap<NodeId, Member>,
+    /// Accounts of neighbours that are away, and when they left.
+    kept: HashMap<NodeId, (u64, Opening)>,
+    /// By connection: the circuit, and what was charged that is no whole credit yet, in millionths.
+    circuits: Vec<(CircuitId, [u64; 2])>,
+    changes: Vec<Change>,
+    settle_at: Option<Instant>,
+    report_at: Instant,
+}
+
+impl Credits {
+    pub fn new(config: &Config, circuits: usize, now: Instant, random: &mut dyn Random) -> Result<Self, String> {
+        let mut seed = [0; 8];
+        random.fill(&mut seed);
+        let capacity = circuits.clamp(2, 1 << 24) as u32;
+        let ledger = Ledger::new(Config { capacity, ..config.clone() }, u64::from_be_bytes(seed), 0);
+        Ok(Self {
+            ledger: ledger.map_err(|e| e.to_string())?,
+            origin: now,
+            members: HashMap::new(),
+            kept: HashMap::new(),
+            circuits: Vec::new(),
+            changes: Vec::new(),
+            settle_at: None,
+            report_at: now,
+        })
+    }
+
+    /// The ledger's time.
+    pub fn us(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_micros() as u64
+    }
+
+    /// A link to a neighbour is up; its number.
+    pub fn join(&mut self, now: Instant, peer: NodeId) -> u32 {
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.links += 1;
+            return member.neighbour;
+        }
+        let now_us = self.us(now);
+        let kept = self.kept.remove(&peer).map(|(left_us, opening)| self.aged(now_us.saturating_sub(left_us), opening));
+        // More neighbours than there may be: their circuits are refused.
+        let Ok(neighbour) = self.ledger.neighbour_add(now_us, kept.unwrap_or_default()) else { return SELF };
+        if kept.is_none() {
+            // Until it has said, it is taken to mint for us what we mint for it.
+            let increase = self.ledger.neighbour(now_us, neighbour).map_or(0, |row| row.increase);
+            let _ = self.ledger.neighbour_expect(now_us, neighbour, increase);
+        }
+        self.members.insert(peer, Member { neighbour, links: 1 });
+        neighbour
+    }
+
+    /// What accounts are worth after so long without anything minted for them.
+    fn aged(&self, us: u64, opening: Opening) -> Opening {
+        let half_lives = (u128::from(us) << 32) / u128::from(self.ledger.config().half_life_us);
+        let by = -i64::try_from(half_lives).unwrap_or(i64::MAX);
+        let aged = |amount| times_exp2(amount, by.max(-(127 << 32)));
+        Opening {
+            account: aged(opening.account),
+            mirror: aged(opening.mirror),
+            contributed: aged(opening.contributed),
+            ..opening
+        }
+    }
+
+    /// A link to a neighbour is gone, and the circuits over it.
+    pub fn leave(&mut self, now: Instant, peer: NodeId) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        member.links -= 1;
+        if member.links > 0 {
+            return;
+        }
+        let neighbour = member.neighbour;
+        let now_us = self.us(now);
+        self.members.remove(&peer);
+        if let Some(opening) = self.opening(now_us, neighbour) {
+            self.keep(peer, now_us, opening);
+        }
+        let _ = self.ledger.neighbour_remove(now_us, neighbour);
+    }
+
+    pub fn opening(&mut self, now_us: u64, neighbour: u32) -> Option<Opening> {
+        let row = self.ledger.neighbour(now_us, neighbour).ok()?;
+        let [account, mirror, contributed] = [row.account, row.mirror, row.contributed];
+        Some(Opening { account, mirror, contributed, value: row.value, expected: row.expected })
+    }
+
+    /// Keeps the accounts of one that is away; of too many, those that left first go.
+    pub fn keep(&mut self, peer: NodeId, left_us: u64, opening: Opening) {
+        if self.kept.len() >= KEPT_MAX
+            && let Some(first) = self.kept.iter().min_by_key(|(peer, (left_us, _))| (*left_us, peer.0)).map(|(p, _)| *p)
+        {
+            self.kept.remove(&first);
+        }
+        self.kept.insert(peer, (left_us, opening));
+    }
+
+    /// Neighbours with links up, and their numbers.
+    pub fn members(&self) -> Vec<(NodeId, u32)> {
+        let mut all: Vec<_> = self.members.iter().map(|(&peer, member)| (peer, member.neighbour)).collect();
+        all.sort_unstable_by_key(|&(_, neighbour)| neighbour);
+        all
+    }
+
+    pub fn is_member(&self, peer: NodeId) -> bool {
+        self.members.contains_key(&peer)
+    }
+
+    /// Those that are away, and what accounts are worth now.
+    pub fn kept(&self, now_us: u64) -> Vec<(NodeId, Opening)> {
+        let aged = |&(left_us, opening)| self.aged(now_us.saturating_sub(left_us), opening);
+        let mut all: Vec<_> = self.kept.iter().map(|(&peer, kept)| (peer, aged(kept))).collect();
+        all.sort_unstable_by_key(|(peer, _)| peer.0);
+        all
+    }
+
+    pub fn circuit_of(&self, connection: u32) -> CircuitId {
+        self.circuits.get(connection as usize).map_or(0, |&(circuit, _)| circuit)
+    }
+
+    /// Settles a period from now on, if nothing is to be settled before.
+    fn wake(&mut self, now: Instant) {
+        self.settle_at.get_or_insert(now + Duration::from_micros(self.ledger.config().period_us));
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.settle_at
+    }
+
+    /// Whether anything flows, is owed or is charged.
+    fn is_busy(&self) -> bool {
+        let mut from = 0;
+        while let Some(row) = self.ledger.connection_from(from) {
+            if row.rented || row.own > 0 || row.flows.iter().any(|flow| flow.class_in > 0 || flow.class_out > 0) {
+                return true;
+            }
+            from = row.connection + 1;
+        }
+        false
+    }
+}
+
+impl Engine {
+    /// Enters a circuit in the ledger: between the neighbours on these links, `None` where this node is that end.
+    pub(crate) fn credit_open(
+        &mut self,
+        now: Instant,
+        id: CircuitId,
+        (previous, next): (Option<LinkId>, Option<LinkId>),
+        class: u8,
+    ) -> Result<u32, Reason> {
+        let neighbour = |link: Option<LinkId>| match link {
+            None => Ok(SELF),
+            Some(link) => match self.links.get(&link).map(|link| link.neighbour) {
+                Some(SELF) => Err(Reason::CircuitTableFull),
+                Some(neighbour) => Ok(neighbour),
+                None => Err(Reason::LinkGone),
+            },
+        };
+        let (previous, next) = (neighbour(previous)?, neighbour(next)?);
+        let credits = &mut self.credits;
+        let now_us = credits.us(now);
+        let opened = credits.ledger.connection_open(now_us, previous, next, class, &mut credits.changes);
+        let connection = opened.map_err(|refusal| match refusal {
+            Refusal::Rent => Reason::CreditRent,
+            Refusal::Class => Reason::CreditClass,
+            Refusal::NeighbourUnknown => Reason::LinkGone,
+            _ => Reason::CircuitTableFull,
+        })?;
+        let at = connection as usize;
+        if credits.circuits.len() <= at {
+            credits.circuits.resize(at + 1, (0, [0; 2]));
+        }
+        credits.circuits[at] = (id, [0; 2]);
+        // Who pays rent pays it each period.
+        if class > 0 || credits.ledger.connection_row(connection).is_ok_and(|row| row.rented) {
+            credits.wake(now);
+        }
+        Ok(connection)
+    }
+
+    /// A circuit has ended.
+    pub(crate) fn credit_close(&mut self, now: Instant, credit: Credit) {
+        if let Some(connection) = credit.connection {
+            let now_us = self.credits.us(now);
+            let _ = self.credits.ledger.connection_close(now_us, connection);
+        }
+    }
+
+    /// A neighbour announced a class on a circuit, or on the one that it sets up next.
+    pub(crate) fn handle_flow(&mut self, now: Instant, link: LinkId, cid: u32, class: u8) {
+        if rate(class).is_none() {
+            return self.counters.count(Reason::CreditClass);
+        }
+        if cid == 0 {
+            if let Some(link) = self.links.get_mut(&link) {
+                link.setup_flow = class;
+            }
+            return;
+        }
+        let found = self.table.circuit(link, cid).and_then(|id| self.circuits.get_mut(&id));
+        let (credit, direction) = match found {
+            Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => (&mut c.credit, Direction::Backward),
+            Some(Circuit::Relay(c)) => (&mut c.credit, Direction::Forward),
+            Some(Circuit::Exit(c)) => (&mut c.credit, Direction::Forward),
+            Some(Circuit::Client(c)) => (&mut c.credit, Direction::Backward),
+            None => return self.counters.count(Reason::CircuitUnknown),
+        };
+        let Some(connection) = credit.connection else { return self.counters.count(Reason::CircuitUnknown) };
+        let credits = &mut self.credits;
+        let now_us = credits.us(now);
+        credits.ledger.connection_announced(now_us, connection, direction, class, &mut credits.changes);
+        credits.wake(now);
+        self.credit_apply(now);
+        self.credit_weigh(connection);
+    }
+
+    /// A neighbour said what we have there.
+    pub(crate) fn handle_credit(&mut self, now: Instant, link: LinkId, account: u64, increase: u64) {
+        let Some(neighbour) = self.links.get(&link).map(|link| link.neighbour) else { return };
+        let credits = &mut self.credits;
+        let now_us = credits.us(now);
+        match credits.ledger.neighbour_report(now_us, neighbour, account, increase) {
+            Ok(true) => {
+                // It moves no account; how ours there is thought to rise by itself is not believed beyond what we mint ourselves.
+                let expected = increase.min(credits.ledger.config().increase);
+                let _ = credits.ledger.neighbour_expect(now_us, neighbour, expected);
+            }
+            _ => self.counters.count(Reason::CreditReport),
+        }
+    }
+
+    /// What this node adds to a circuit that begins here (its flow away from here) or that ends here (back, beside what comes): a class
+    /// from 0, none, to 8.
+    ///
+    /// # Errors
+    /// [`Reason::CreditClass`] for no class; [`Reason::CircuitUnknown`] for no circuit that begins or ends here.
+    pub fn circuit_flow(&mut self, now: Instant, id: CircuitId, class: u8) -> Result<(), Reason> {
+        rate(class).ok_or(Reason::CreditClass)?;
+        let connection = match self.circuits.get(&id) {
+            Some(Circuit::Client(c)) => c.credit.connection,
+            Some(Circuit::Exit(c)) => c.credit.connection,
+            _ => None,
+        };
+        let connection = connection.ok_or(Reason::CircuitUnknown)?;
+        let credits = &mut self.credits;
+        let now_us = credits.us(now);
+        let changed = credits.ledger.connection_own(now_us, connection, class, &mut credits.changes);
+        changed.map_err(|_| Reason::CircuitUnknown)?;
+        credits.wake(now);
+        self.credit_apply(now);
+        self.credit_weigh(connection);
+        Ok(())
+    }
+
+    /// What circuits owe for having waited for a saturated link, from the host's queues.
+    pub fn charge(&mut self, now: Instant, charges: impl IntoIterator<Item = Charge>) {
+        for Charge { cid, credit_us, bytes } in charges {
+            // One that has ended meanwhile, and flows that a queue had no memory for, pay no more.
+            let Some(id) = self.table.owner(cid) else { continue };
+            let (credit, direction) = match self.circuits.get(&id) {
+                Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => (c.credit, Direction::Backward),
+                Some(Circuit::Relay(c)) => (c.credit, Direction::Forward),
+                Some(Circuit::Exit(c)) => (c.credit, Direction::Backward),
+                Some(Circuit::Client(c)) => (c.credit, Direction::Forward),
+                None => continue,
+            };
+            let Some(connection) = credit.connection else { continue };
+            let credits = &mut self.credits;
+            let Some((_, rests)) = credits.circuits.get_mut(connection as usize) else { continue };
+            let rest = &mut rests[direction as usize];
+            let owed = rest.saturating_add(credit_us);
+            *rest = owed % 1_000_000;
+            credits.ledger.charge(connection, direction, owed / 1_000_000, bytes);
+            credits.wake(now);
+        }
+    }
+
+    /// A period is over.
+    pub(crate) fn settle_credits(&mut self, now: Instant) {
+        if self.credits.settle_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let credits = &mut self.credits;
+        credits.settle_at = None;
+        let now_us = credits.us(now);
+        credits.ledger.settle(now_us, &mut credits.changes);
+        self.credit_apply(now);
+        let mut from = 0;
+        while let Some(row) = self.credits.ledger.connection_from(from) {
+            self.credit_weigh(row.connection);
+            from = row.connection + 1;
+        }
+        if self.credits.report_at <= now {
+            self.credits.report_at = now + REPORT_EVERY;
+            self.send_reports(now_us);
+        }
+        if self.credits.is_busy() {
+            self.credits.wake(now);
+        }
+    }
+
+    fn send_reports(&mut self, now_us: u64) {
+        for (peer, neighbour) in self.credits.members() {
+            let Ok(row) = self.credits.ledger.neighbour(now_us, neighbour) else { continue };
+            let Some(link) = self.link_to(peer).filter(|link| self.links.get(link).is_some_and(|l| l.accounts)) else {
+                continue;
+            };
+            if row.connections > 0 {
+                self.send_control(link, &Control::Credit { account: row.account, increase: row.increase });
+            }
+        }
+    }
+
+    /// Tells neighbours what the ledger wants told, and ends circuits that it has dropped.
+    pub(crate) fn credit_apply(&mut self, now: Instant) {
+        for change in std::mem::take(&mut self.credits.changes) {
+            match change {
+                Change::Announce { connection, direction, class } => {
+                    let id = self.credits.circuit_of(connection);
+                    self.announce(id, direction, class);
+                }
+                Change::Drop { connection } => {
+                    let id = self.credits.circuit_of(connection);
+                    match self.circuits.get_mut(&id) {
+                        Some(Circuit::Relay(c)) => c.credit.connection = None,
+                        Some(Circuit::Exit(c)) => c.credit.connection = None,
+                        Some(Circuit::Client(c)) => c.credit.connection = None,
+                        None => continue,
+                    }
+                    self.counters.count(Reason::CreditArrears);
+                    self.end_circuit(now, id, Reason::CreditArrears, None);
+                }
+            }
+        }
+    }
+
+    fn announce(&mut self, id: CircuitId, direction: Direction, class: u8) {
+        let (to, credit) = match (self.circuits.get_mut(&id), direction) {
+            (Some(Circuit::Relay(RelayCircuit { prev, .. })), Direction::Backward) => {
+                let Next { link, cid } = *prev;
+                return self.send_flow(link, cid, class);
+            }
+            (Some(Circuit::Exit(c)), Direction::Backward) => {
+                let Next { link, cid } = c.prev;
+                return self.send_flow(link, cid, class);
+            }
+            (Some(Circuit::Relay(c)), Direction::Forward) => (c.next, &mut c.credit),
+            (Some(Circuit::Client(c)), Direction::Forward) => {
+                (c.path.as_ref().map(|_| Next { link: c.link, cid: c.forward_cid }), &mut c.credit)
+            }
+            _ => return,
+        };
+        // Until the next node has said under which id, it waits.
+        credit.wanted = class;
+        if let Some(Next { link, cid }) = to {
+            credit.told = class;
+            self.send_flow(link, cid, class);
+        }
+    }
+
+    /// Announces with a set-up what is known of its flow.
+    pub(crate) fn announce_setup(&mut self, id: CircuitId, link: LinkId) {
+        let credit = match self.circuits.get_mut(&id) {
+            Some(Circuit::Relay(c)) => &mut c.credit,
+            Some(Circuit::Client(c)) => &mut c.credit,
+            _ => return,
+        };
+        credit.told = credit.wanted;
+        let class = credit.told;
+        if class > 0 {
+            self.send_flow(link, 0, class);
+        }
+    }
+
+    /// The next node has answered: tells it what has changed since.
+    pub(crate) fn announce_again(&mut self, credit: Credit, link: LinkId, cid: u32) {
+        if credit.wanted != credit.told {
+            self.send_flow(link, cid, credit.wanted);
+        }
+    }
+
+    fn send_flow(&mut self, link: LinkId, cid: u32, class: u8) {
+        if self.links.get(&link).is_some_and(|link| link.accounts) {
+            self.send_control(link, &Control::Flow { cid, class });
+        }
+    }
+
+    /// Has packets of a circuit weigh what its flows are willing to pay here.
+    pub(crate) fn credit_weigh(&mut self, connection: u32) {
+        let [forward, backward] =
+            [Direction::Forward, Direction::Backward].map(|way| self.credits.ledger.weight(connection, way));
+        let id = self.credits.circuit_of(connection);
+        match self.circuits.get_mut(&id) {
+            Some(Circuit::Relay(c)) => {
+                let (to, back) = (c.forward_cid, c.backward_cid);
+                to.into_iter().for_each(|cid| self.table.set_weight(cid, forward));
+                back.into_iter().for_each(|cid| self.table.set_weight(cid, backward));
+            }
+            Some(Circuit::Exit(c)) => c.weight = backward,
+            Some(Circuit::Client(c)) => c.weight = forward,
+            None => {}
+        }
+    }
+}
