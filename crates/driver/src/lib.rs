@@ -50,5 +50,5 @@ pub use options::{Credits, ExitRules, Limits, Options, ProxyOptions, Roles};
 pub use proxy::Protocol;
 pub use resolve::{Resolver, Resolving, SystemResolver};
 pub use stats::{CircuitStats, Circuits, ClientStats, ExitStats, LinkStats, Relayed, ShardStats, Stats};
-pub use wayfare_engine::{Account, HopSpec, OnionPublic, OnionSecret, SizeClass, Suite};
+pub use wayfare_engine::{Account, CircuitCredit, HopSpec, OnionPublic, OnionSecret, SizeClass, Suite};
 pub use wayfare_types::{NodeId, Reason};

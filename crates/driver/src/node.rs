@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use wayfare_engine::{Account, HopSpec, SizeClass, Suite};
+use wayfare_engine::{Account, CircuitCredit, HopSpec, SizeClass, Suite};
 use wayfare_quic::tls::Identity;
 use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
@@ -218,6 +218,11 @@ impl Node {
     /// JSON of the accounts with all neighbours, the flows of all circuits, and the books.
     pub fn credits(&self, answer: Answer<String>) {
         self.act(move |node| answer.give(Ok(node.world.borrow_mut().engine.credits(Instant::now()))));
+    }
+
+    /// The flows of all circuits, as of the latest settlement.
+    pub fn circuit_credits(&self, answer: Answer<Vec<CircuitCredit>>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow().engine.circuit_credits())));
     }
 
     /// What is to be kept of the accounts through a restart.

@@ -99,6 +99,11 @@ pub struct Credits {
 }
 
 impl Credits {
+    /// Reads `CreditOptions` from JSON.
+    pub fn from_json(json: &str) -> Result<Self, Failure> {
+        serde_json::from_str(json).map_err(|e| Failure::new(Failure::INVALID, format!("the options of credits: {e}")))
+    }
+
     /// What of it cannot be is refused where the ledger is made.
     pub(crate) fn config(&self) -> CreditConfig {
         let defaults = CreditConfig::default();

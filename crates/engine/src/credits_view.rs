@@ -24,6 +24,29 @@ pub struct Account {
     pub expected: u64,
 }
 
+impl Account {
+    /// JSON of `KeptAccount[]` in ts/core.
+    pub fn to_json(accounts: &[Self]) -> String {
+        array(accounts.iter().map(|kept| {
+            Json::object(|j| {
+                j.set("peer", format_args!("\"{}\"", kept.peer))
+                    .set("account", kept.account)
+                    .set("mirror", kept.mirror);
+                j.set("contributed", kept.contributed).set("value", octaves(kept.value)).set("expected", kept.expected);
+            })
+        }))
+    }
+
+    /// One that was kept: amounts are whole numbers up to 2^53, `value` octaves. `None` for what is none.
+    pub fn from_numbers(peer: NodeId, [account, mirror, contributed, value, expected]: [f64; 5]) -> Option<Self> {
+        let amount = |n: f64| (n.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&n)).then_some(n as u64);
+        let value = (value.abs() <= 10.0).then_some((value * (1u64 << 32) as f64) as i64)?;
+        let [account, mirror, contributed] = [amount(account)?, amount(mirror)?, amount(contributed)?];
+        // A rate beyond what is kept would be refused with the account it came with.
+        Some(Self { peer, account, mirror, contributed, value, expected: amount(expected)?.min(1 << 32) })
+    }
+}
+
 /// JSON objects, an entry at a time.
 struct Json(String);
 

@@ -154,6 +154,12 @@ impl RelayNeighbours {
         Ok(())
     }
 
+    /// Has a circuit's exit announce a class of credits per second to the relay, for what goes back.
+    pub fn announce(&mut self, circuit: usize, class: u8) {
+        let Some(&Circuit { exit, backward_cid: cid, .. }) = self.circuits.get(circuit) else { return };
+        self.sessions.say(exit, &Control::Flow { cid, class });
+    }
+
     /// Circuits that are up.
     pub fn standing(&self) -> usize {
         self.standing

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wayfare_driver::{Node, Options, Stats, ask_blocking};
+use wayfare_driver::{CircuitCredit, Node, Options, Stats, ask_blocking};
 use wayfare_types::NodeId;
 
 use super::plan::CIRCUITS_MAX;
@@ -13,6 +13,8 @@ use crate::Fault;
 
 pub const ONION_SEED: [u8; 32] = [5; 32];
 const SEED: [u8; 32] = [11; 32];
+/// Neighbours are not to run out of credits.
+const INCREASE: u64 = 1 << 30;
 
 pub struct Relay {
     node: Node,
@@ -24,6 +26,7 @@ impl Relay {
     pub fn start(shards: usize, link_bytes_per_s: u64) -> Result<Self, Fault> {
         let options = format!(
             r#"{{ "listen": ["127.0.0.1:0"], "roles": {{ "client": false, "relay": true, "exit": false }}, "freshKeys": true,
+                "credits": {{ "increase": {INCREASE}, "rent": 0 }},
                 "limits": {{ "circuits": {CIRCUITS_MAX}, "setupsPerSecond": 1000000, "linkIdleMs": {IDLE_MS}, "shards": {shards},
                     "linkBytesPerSecond": {link_bytes_per_s} }} }}"#
         );
@@ -51,6 +54,14 @@ impl Relay {
     pub fn passed_by_shard(&self) -> Result<Vec<u64>, Fault> {
         let stats = ask_blocking(|a| self.node.stats(a)).map_err(text)?;
         Ok(stats.shards.iter().map(|shard| shard.relayed).collect())
+    }
+
+    /// The flows of its circuits, in the order in which they were set up.
+    ///
+    /// # Errors
+    /// A relay that is gone.
+    pub fn credits(&self) -> Result<Vec<CircuitCredit>, Fault> {
+        ask_blocking(|a| self.node.circuit_credits(a)).map_err(text)
     }
 
     /// What it has passed on, dropped and sent so far.

@@ -45,8 +45,8 @@ pub struct Sessions {
     answers: Vec<(usize, Vec<u8>)>,
     random: Seeded,
     buffer: Vec<u8>,
-    /// The counters of packets that came, where somebody wants to know.
-    pub arrived: Option<Vec<u64>>,
+    /// The circuit ids and counters of packets that came, where somebody wants to know.
+    pub arrived: Option<Vec<(u32, u64)>>,
 }
 
 pub fn text(e: impl std::fmt::Display) -> Fault {
@@ -133,9 +133,9 @@ impl Sessions {
                             break;
                         }
                     }
-                    Ok((_, counter)) => {
+                    Ok((cid, counter)) => {
                         came += usize::from(packet.len() == self.packet_bytes);
-                        self.arrived.iter_mut().for_each(|arrived| arrived.push(*counter));
+                        self.arrived.iter_mut().for_each(|arrived| arrived.push((*cid, *counter)));
                     }
                     Err(_) => {}
                 }

@@ -82,6 +82,8 @@ pub struct Shaped {
     /// When packets were sent, by their counters from 1 on.
     sent_at: Vec<Instant>,
     lost: u64,
+    /// Packets that came, by circuit.
+    pub came: Vec<u64>,
 }
 
 impl Shaped {
@@ -90,23 +92,32 @@ impl Shaped {
     /// # Errors
     /// What the system refuses, or a CPU without AES instructions.
     pub fn start(rate_bytes_per_s: u64) -> Result<Self, Fault> {
-        let plan = Plan::new(&CASE)?;
+        Self::start_with(rate_bytes_per_s, 1)
+    }
+
+    /// The same with so many circuits. How long packets waited is known of one only.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with(rate_bytes_per_s: u64, circuits: usize) -> Result<Self, Fault> {
+        let case = Case { circuits, ..CASE };
+        let plan = Plan::new(&case)?;
         let mut wires = Wires::bind(plan.neighbours()).map_err(|e| format!("no socket for a neighbour: {e}"))?;
         let relay = Relay::start(CASE.shards, rate_bytes_per_s)?;
         let through = Through { address: relay.address(), id: relay.id(), onion_seed: ONION_SEED };
         let neighbours =
-            pin::off_middle(|| RelayNeighbours::start(&through, &CASE, &plan, SUITE, &mut wires, &mut |_| {}))?;
+            pin::off_middle(|| RelayNeighbours::start(&through, &case, &plan, SUITE, &mut wires, &mut |_| {}))?;
         let client = neighbours.sessions.neighbours[CLIENT].id.to_string();
-        let (random, sent_at) = (Seeded::new(9), Vec::new());
+        let (random, sent_at, came) = (Seeded::new(9), Vec::new(), vec![0; circuits]);
         let mut this =
-            Self { relay, neighbours, wires, plan, random, rate_bytes_per_s, client, step: 0, sent_at, lost: 0 };
+            Self { relay, neighbours, wires, plan, random, rate_bytes_per_s, client, step: 0, sent_at, lost: 0, came };
         this.until("fast links", |this| this.is_fast())?;
         // One packet shows the step.
         this.neighbours.sessions.arrived = Some(Vec::new());
         this.send(1)?;
         this.until("a packet to come through", |this| {
             let arrived = this.neighbours.sessions.arrived.as_deref().unwrap_or_default();
-            this.step = arrived.first().map_or(0, |counter| counter.wrapping_sub(1));
+            this.step = arrived.first().map_or(0, |(_, counter)| counter.wrapping_sub(1));
             Ok(!arrived.is_empty())
         })?;
         this.neighbours.sessions.arrived = Some(Vec::new());
@@ -167,6 +178,19 @@ impl Shaped {
         Ok(Account::of(&self.relay.stats()?, &self.client))
     }
 
+    /// Has the exit announce a class of credits per second for what a circuit takes over the saturated link.
+    pub fn announce(&mut self, circuit: usize, class: u8) {
+        self.neighbours.announce(circuit, class);
+    }
+
+    /// What circuits were charged for it, and the bytes that went after they had waited.
+    ///
+    /// # Errors
+    /// A relay that is gone.
+    pub fn charged(&self) -> Result<Vec<(u64, u64)>, Fault> {
+        Ok(self.relay.credits()?.iter().map(|credit| (credit.flows[1].charged, credit.flows[1].bytes)).collect())
+    }
+
     /// Begins another circuit, whose set-up has its answer over the saturated link.
     ///
     /// # Errors
@@ -206,9 +230,13 @@ impl Shaped {
             }
             self.listen()?;
             let now = Instant::now();
-            for counter in self.neighbours.sessions.arrived.iter_mut().flat_map(|arrived| arrived.drain(..)) {
+            for (cid, counter) in self.neighbours.sessions.arrived.iter_mut().flat_map(|arrived| arrived.drain(..)) {
                 let at = (counter.wrapping_sub(self.step) as usize).wrapping_sub(1);
                 window.came_bytes += bytes;
+                // Ids that the clients gave out, in the order of set-ups.
+                if let Some(came) = self.came.get_mut((cid as usize).wrapping_sub(1)) {
+                    *came += 1;
+                }
                 if let Some(&sent_at) = self.sent_at.get(at) {
                     window.wait_max = window.wait_max.max(now - sent_at);
                 }
