@@ -1,5 +1,6 @@
 /** What a simulation found, for people. */
-import type { Checked, Figure } from '../retries/check.js';
+import type { Figure } from '../base/figure.js';
+import type { Checked } from '../retries/check.js';
 import type { Compared } from '../retries/compare.js';
 import type { RunFigures } from '../retries/counts.js';
 import { table } from './format.js';

@@ -1,5 +1,5 @@
 /** Which connections applications want: when, where to, and how much. The same for every policy of a seed. */
-import { Chance } from './chance.js';
+import { Chance } from '../base/chance.js';
 import type { WorldOptions } from './options.js';
 
 const WHEN = 201;

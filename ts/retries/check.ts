@@ -1,4 +1,5 @@
 /** The figures that the choice of exits is held to, seed by seed. */
+import { type Figure, figure } from '../base/figure.js';
 import type { CreateEgress } from '../core/egress.js';
 import { EGRESS_DEFAULTS } from '../egress/options.js';
 import { type Compared, compare, type Progress } from './compare.js';
@@ -15,27 +16,11 @@ const CONNECTIONS = 1_000_000;
 const PLAIN = 'dual-buckets';
 const RACE = 'dual-buckets-race';
 
-export interface Figure {
-  name: string;
-  value: number;
-  least?: number;
-  most?: number;
-  held: boolean;
-  /** What else belongs to it. */
-  note?: string;
-}
-
 export interface Checked {
   closed: Figure[];
   seeds: { seed: number; figures: Figure[]; compared: Compared; vanished: Vanished[]; liars: Liar[] }[];
   connections: number;
   held: boolean;
-}
-
-function figure(name: string, value: number, limit: { least?: number; most?: number }, note?: string): Figure {
-  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = limit;
-  // What is no number is not held.
-  return { name, value, ...limit, held: value >= least && value <= most, ...(note !== undefined && { note }) };
 }
 
 function ofClosed(forms: ClosedForm[][]): Figure[] {

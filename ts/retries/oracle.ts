@@ -3,9 +3,10 @@
  * entropy. Among the hops through which the destination answers it draws in proportion to a power of the speed that the connection
  * would get there; the power is led to where the exits used have as much entropy as those of the policy that it is compared with.
  */
+
+import { Chance } from '../base/chance.js';
 import type { EgressPolicyChoice } from '../egress/options.js';
 import { NO_RACE } from '../egress/options.js';
-import { Chance } from './chance.js';
 import type { RunHooks } from './hooks.js';
 
 const DRAWS = 401;

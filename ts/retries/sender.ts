@@ -2,13 +2,14 @@
  * The node whose connections these are: the shipping policy over the shipping statistics, told what a sender sees and nothing else.
  * Records go down in batches, as a node's do.
  */
+
+import { Chance } from '../base/chance.js';
 import { type CreateEgress, EGRESS_RECORD, EGRESS_SOURCE_BYTES, type EgressBinding } from '../core/egress.js';
 import { EntrySet } from '../egress/entries.js';
 import { type EnumerateOptions, Enumerator, type HopPlan } from '../egress/enumerate.js';
 import type { EgressPolicyChoice } from '../egress/options.js';
 import { type Choice, EgressPolicy } from '../egress/policy.js';
 import { type WindowHop, windowFloor } from '../egress/window.js';
-import { Chance } from './chance.js';
 import type { World } from './world.js';
 
 const ENUMERATES = 301;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { Chance } from '../base/chance.js';
 import { Arrivals } from './arrivals.js';
-import { Chance } from './chance.js';
 import { meanSize, WORLD_DEFAULTS } from './options.js';
 import { EventQueue } from './queue.js';
 import { type Transfer, Transfers } from './transfers.js';

@@ -5,9 +5,10 @@
  * A (node, destination) pair's black holes are a stationary on-off process that is computed from the pair's hash when somebody
  * asks: nothing is stored per pair.
  */
+
+import { Chance, hashed, mixed, unitOf } from '../base/chance.js';
 import { UsageError } from '../base/errors.js';
 import type { ExitInfo, NodeInfo } from '../egress/enumerate.js';
-import { Chance, hashed, mixed, unitOf } from './chance.js';
 import { meanSize, type WorldOptions } from './options.js';
 
 /** What connections ask for, as a part of what all exits or all intermediaries can move. */

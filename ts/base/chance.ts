@@ -1,6 +1,6 @@
 /** Chance from a seed: streams that are drawn from in order, and hashes for what must not depend on any order. */
-import type { Random } from '../base/ports.js';
-import { Sfc32 } from '../base/sfc32.js';
+import type { Random } from './ports.js';
+import { Sfc32 } from './sfc32.js';
 
 const TO_UNIT = 1 / 2 ** 32;
 
