@@ -1,5 +1,6 @@
 /** What a simulation found, for people. */
 import type { Figure } from '../base/figure.js';
+import type { SeedFound } from '../credits/run.js';
 import type { Checked } from '../retries/check.js';
 import type { Compared } from '../retries/compare.js';
 import type { RunFigures } from '../retries/counts.js';
@@ -41,11 +42,30 @@ the entropy of the policy above it.`;
 const number = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(3));
 
 function figureRow({ name, value, least, most, held, note }: Figure): string[] {
-  const limit = least !== undefined ? `≥ ${number(least)}` : `≤ ${number(most ?? Number.NaN)}`;
+  const between = least !== undefined && most !== undefined;
+  const limit = between
+    ? `${number(least)} … ${number(most)}`
+    : least !== undefined
+      ? `≥ ${number(least)}`
+      : `≤ ${number(most ?? Number.NaN)}`;
   return [held ? 'held' : 'MISSED', name, number(value), limit, note ?? ''];
 }
 
 export function checkTable({ closed, seeds }: Checked): string {
   const rows = seeds.flatMap(({ seed, figures }) => [[`seed ${seed}`], ...figures.map(figureRow)]);
   return table([['', 'FIGURE', 'FOUND', 'LIMIT', ''], ...closed.map(figureRow), ...rows]);
+}
+
+/** A scenario's figures under its name, seed by seed. */
+export function creditsTable(seeds: readonly SeedFound[]): string {
+  const rows = seeds.flatMap(({ seed, scenarios }) => [
+    ...(seeds.length > 1 ? [[`seed ${seed}`]] : []),
+    ...scenarios.flatMap(({ name, figures }) =>
+      figures.map((one, i) => {
+        const [held = '', ...rest] = figureRow(one);
+        return [i === 0 ? name : '', held, ...rest];
+      }),
+    ),
+  ]);
+  return table([['SCENARIO', '', 'FIGURE', 'FOUND', 'LIMIT', ''], ...rows]);
 }

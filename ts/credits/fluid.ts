@@ -9,7 +9,7 @@
  */
 
 export interface FluidFlow {
-  /** Links in the order of the path. */
+  /** Links in the order of the path; below 0 one that is never full. */
   links: readonly number[];
   /** At each of them; more than 0. */
   weights: number[];
@@ -65,15 +65,19 @@ export class Fluid {
       flow.rate = flow.demand;
       flow.waits = -1;
       for (let at = 0; at < flow.links.length; at++) {
-        const share = (flow.weights[at] as number) * (this.level[flow.links[at] as number] as number);
+        const link = flow.links[at] as number;
+        if (link < 0) continue;
+        const share = (flow.weights[at] as number) * (this.level[link] as number);
         // A level that rounds is no other place to wait at.
         if (share < flow.rate * (1 - STANDS) || (flow.waits < 0 && share < flow.rate)) {
           flow.rate = share;
           flow.waits = at;
         }
       }
-      for (let at = 0; at < flow.links.length; at++)
-        this.load[flow.links[at] as number]! += flow.rate * (flow.uses?.[at] ?? 1);
+      for (let at = 0; at < flow.links.length; at++) {
+        const link = flow.links[at] as number;
+        if (link >= 0) this.load[link]! += flow.rate * (flow.uses?.[at] ?? 1);
+      }
     }
     return passes;
   }
@@ -88,6 +92,7 @@ export class Fluid {
     for (const flow of flows) {
       for (let at = 0; at < flow.links.length; at++) {
         const link = flow.links[at] as number;
+        if (link < 0) continue;
         const members = this.#members[link] as { flow: FluidFlow; at: number }[];
         if (members.length === 0) used.push(link);
         members.push({ flow, at });
@@ -117,8 +122,9 @@ export class Fluid {
       const { flow, at } = members[i] as { flow: FluidFlow; at: number };
       let cap = flow.demand;
       for (let other = 0; other < flow.links.length; other++) {
-        if (other === at) continue;
-        const share = (flow.weights[other] as number) * (this.level[flow.links[other] as number] as number);
+        const link = flow.links[other] as number;
+        if (other === at || link < 0) continue;
+        const share = (flow.weights[other] as number) * (this.level[link] as number);
         if (share < cap) cap = share;
       }
       caps[i] = cap;

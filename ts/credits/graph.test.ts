@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Chance } from '../base/chance.js';
 import { bounded, circle, type Rates } from './arbitrage.js';
-import { Cheapest, graphOf, grown, Shortest } from './graph.js';
+import { edgesOf, type Graph, graphOf, grown, Ways } from './graph.js';
 import { gini, jain } from './spread.js';
 
 test('Gini’s coefficient and Jain’s index of known spreads', () => {
@@ -12,28 +12,37 @@ test('Gini’s coefficient and Jain’s index of known spreads', () => {
   expect([jain([2, 2]), jain([4, 0, 0, 0])]).toEqual([1, 0.25]);
 });
 
-test('a graph that grows is connected, and its ways are as short and as cheap as can be', () => {
-  const graph = grown(300, 2, new Chance(1, 1));
-  const shortest = new Shortest(graph);
-  const cheapest = new Cheapest(graph);
-  const one = new Float64Array(300).fill(1);
-  for (let node = 1; node < 300; node++) {
-    const path = shortest.path(0, node) as number[];
-    expect([path[0], path.at(-1)]).toEqual([0, node]);
-    for (let i = 1; i < path.length; i++) expect(graph.place[path[i - 1] as number]?.has(path[i] as number)).toBe(true);
-    expect(cheapest.path(0, node, one)).toHaveLength(path.length);
-  }
-  // 0 – 1 – 2 and 0 – 3 – 4 – 2: the short way costs 5, the long one 2.
-  const diamond = graphOf(5, [
-    [0, 1],
-    [1, 2],
-    [0, 3],
-    [3, 4],
-    [4, 2],
-  ]);
-  expect(new Cheapest(diamond).path(0, 2, [0, 5, 0, 1, 1])).toEqual([0, 3, 4, 2]);
-  expect(new Shortest(diamond).path(0, 2)).toEqual([0, 1, 2]);
-  expect(new Shortest(graphOf(3, [[0, 1]])).path(0, 2)).toBeNull();
+/** By Floyd and Warshall's, of which nothing is shared with what is tested. */
+function distances(graph: Graph, cost: (from: number, to: number) => number): number[][] {
+  const far = Array.from({ length: graph.nodes }, (_, a) =>
+    Array.from({ length: graph.nodes }, (_, b) =>
+      a === b ? 0 : graph.place[a]?.has(b) ? cost(a, b) : Number.POSITIVE_INFINITY,
+    ),
+  );
+  for (let k = 0; k < graph.nodes; k++)
+    for (const of of far)
+      for (let b = 0; b < graph.nodes; b++)
+        of[b] = Math.min(of[b] as number, (of[k] as number) + (far[k]?.[b] as number));
+  return far;
+}
+
+test('a graph that grows is connected, and its ways are as cheap as can be', () => {
+  const chance = new Chance(1, 1);
+  const graph = grown(80, 2, chance);
+  const edges = edgesOf(graph);
+  const costs = Float64Array.from(edges.to, () => 0.1 + chance.unit() ** 3);
+  const edge = (a: number, b: number) => (edges.first[a] as number) + (graph.place[a]?.get(b) as number);
+  const ways = new Ways(graph, edges);
+  const far = distances(graph, (a, b) => costs[edge(a, b)] as number);
+  for (let a = 0; a < 80; a++)
+    for (let b = 0; b < 80; b++) {
+      const path = ways.path(a, b, (which) => costs[which] as number) as number[];
+      expect([path[0], path.at(-1)]).toEqual([a, b]);
+      const sum = path.slice(1).reduce((all, node, i) => all + (costs[edge(path[i] as number, node)] as number), 0);
+      expect(sum).toBeCloseTo(far[a]?.[b] as number, 9);
+    }
+  const apart = graphOf(3, [[0, 1]]);
+  expect(new Ways(apart).path(0, 2, () => 1)).toBeNull();
 });
 
 /** Rates that follow from a potential have no circle that gains; then some are changed. */

@@ -50,125 +50,139 @@ export function grown(nodes: number, each: number, chance: Chance): Graph {
   return graph;
 }
 
-/** Fewest hops, by breadth. Arrays are kept between calls: one at a time. */
-export class Shortest {
-  readonly #graph: Graph;
-  readonly #before: Int32Array;
-  readonly #seen: Int32Array;
-  readonly #queue: Int32Array;
-  #round = 0;
-
-  constructor(graph: Graph) {
-    this.#graph = graph;
-    this.#before = new Int32Array(graph.nodes);
-    this.#seen = new Int32Array(graph.nodes);
-    this.#queue = new Int32Array(graph.nodes);
-  }
-
-  /** Nodes from `from` to `to`, both included; neighbours are looked at from `turn` on, so that ties fall differently. */
-  path(from: number, to: number, turn = 0): number[] | null {
-    const { neighbours } = this.#graph;
-    this.#round += 1;
-    const round = this.#round;
-    let [head, tail] = [0, 1];
-    this.#queue[0] = from;
-    this.#seen[from] = round;
-    while (head < tail && this.#seen[to] !== round) {
-      const node = this.#queue[head++] as number;
-      const around = neighbours[node] as number[];
-      for (let i = 0; i < around.length; i++) {
-        const next = around[(i + turn) % around.length] as number;
-        if (this.#seen[next] === round) continue;
-        this.#seen[next] = round;
-        this.#before[next] = node;
-        this.#queue[tail++] = next;
-      }
-    }
-    if (this.#seen[to] !== round) return null;
-    const path = [to];
-    for (let node = to; node !== from; ) path.push((node = this.#before[node] as number));
-    return path.reverse();
-  }
+/** Edges in both directions, numbered: those of a node follow one another in the order of its neighbours. */
+export interface Edges {
+  /** By node: its first edge; one more at the end. */
+  first: Int32Array;
+  /** By edge: whom it leads to, and the edge back. */
+  to: Int32Array;
+  back: Int32Array;
 }
 
-/** Least sum of what nodes on the way cost (Dijkstra's, on a binary heap); ends cost nothing. */
-export class Cheapest {
-  readonly #graph: Graph;
-  readonly #before: Int32Array;
-  readonly #cost: Float64Array;
-  readonly #round: Int32Array;
-  readonly #heap: number[] = [];
-  readonly #heapCost: number[] = [];
-  #rounds = 0;
-
-  constructor(graph: Graph) {
-    this.#graph = graph;
-    this.#before = new Int32Array(graph.nodes);
-    this.#cost = new Float64Array(graph.nodes);
-    this.#round = new Int32Array(graph.nodes);
-  }
-
-  /** `price` of passing through a node, more than 0. */
-  path(from: number, to: number, price: ArrayLike<number>): number[] | null {
-    this.#rounds += 1;
-    const rounds = this.#rounds;
-    this.#heap.length = 0;
-    this.#heapCost.length = 0;
-    this.#cost[from] = 0;
-    this.#round[from] = rounds;
-    this.#push(from, 0);
-    while (this.#heap.length > 0) {
-      const cost = this.#heapCost[0] as number;
-      const node = this.#pop();
-      if (node === to) {
-        const path = [to];
-        for (let at = to; at !== from; ) path.push((at = this.#before[at] as number));
-        return path.reverse();
-      }
-      if (cost > (this.#cost[node] as number)) continue;
-      const next = cost + (node === from ? 0 : (price[node] as number));
-      for (const other of this.#graph.neighbours[node] as number[]) {
-        if (this.#round[other] === rounds && next >= (this.#cost[other] as number)) continue;
-        this.#round[other] = rounds;
-        this.#cost[other] = next;
-        this.#before[other] = node;
-        this.#push(other, next);
-      }
+export function edgesOf({ nodes, neighbours, place }: Graph): Edges {
+  const first = new Int32Array(nodes + 1);
+  for (let node = 0; node < nodes; node++)
+    first[node + 1] = (first[node] as number) + (neighbours[node] as number[]).length;
+  const to = Int32Array.from(neighbours.flat());
+  const back = new Int32Array(to.length);
+  for (let node = 0; node < nodes; node++)
+    for (let edge = first[node] as number; edge < (first[node + 1] as number); edge++) {
+      const other = to[edge] as number;
+      back[edge] = (first[other] as number) + ((place[other] as Map<number, number>).get(node) as number);
     }
-    return null;
+  return { first, to, back };
+}
+
+/** Half of a search: what it costs to come to each node from one end. */
+class Front {
+  readonly cost: Float64Array;
+  readonly by: Int32Array;
+  readonly round: Int32Array;
+  readonly #nodes: number[] = [];
+  readonly #costs: number[] = [];
+
+  constructor(nodes: number) {
+    this.cost = new Float64Array(nodes);
+    this.by = new Int32Array(nodes);
+    this.round = new Int32Array(nodes);
   }
 
-  #push(node: number, cost: number): void {
-    let at = this.#heap.push(node) - 1;
-    this.#heapCost.push(cost);
+  begin(round: number, node: number): void {
+    this.#nodes.length = 0;
+    this.#costs.length = 0;
+    this.reach(round, node, 0, -1);
+  }
+
+  reach(round: number, node: number, cost: number, by: number): void {
+    if (this.round[node] === round && cost >= (this.cost[node] as number)) return;
+    this.round[node] = round;
+    this.cost[node] = cost;
+    this.by[node] = by;
+    const [nodes, costs] = [this.#nodes, this.#costs];
+    let at = nodes.push(node) - 1;
+    costs.push(cost);
     while (at > 0) {
       const up = (at - 1) >> 1;
-      if ((this.#heapCost[up] as number) <= cost) break;
-      this.#heap[at] = this.#heap[up] as number;
-      this.#heapCost[at] = this.#heapCost[up] as number;
+      if ((costs[up] as number) <= cost) break;
+      nodes[at] = nodes[up] as number;
+      costs[at] = costs[up] as number;
       at = up;
     }
-    this.#heap[at] = node;
-    this.#heapCost[at] = cost;
+    nodes[at] = node;
+    costs[at] = cost;
   }
 
-  #pop(): number {
-    const top = this.#heap[0] as number;
-    const node = this.#heap.pop() as number;
-    const cost = this.#heapCost.pop() as number;
-    const size = this.#heap.length;
+  /** What the next one costs; infinite when there is none. */
+  get least(): number {
+    return this.#costs.length === 0 ? Number.POSITIVE_INFINITY : (this.#costs[0] as number);
+  }
+
+  pop(): number {
+    const [nodes, costs] = [this.#nodes, this.#costs];
+    const top = nodes[0] as number;
+    const node = nodes.pop() as number;
+    const cost = costs.pop() as number;
+    const size = nodes.length;
     for (let at = 0; size > 0; ) {
       let down = 2 * at + 1;
-      if (down + 1 < size && (this.#heapCost[down + 1] as number) < (this.#heapCost[down] as number)) down += 1;
-      if (down >= size || (this.#heapCost[down] as number) >= cost) {
-        this.#heap[at] = node;
-        this.#heapCost[at] = cost;
+      if (down + 1 < size && (costs[down + 1] as number) < (costs[down] as number)) down += 1;
+      if (down >= size || (costs[down] as number) >= cost) {
+        nodes[at] = node;
+        costs[at] = cost;
         break;
       }
-      this.#heap[at] = this.#heap[down] as number;
-      this.#heapCost[at] = this.#heapCost[down] as number;
+      nodes[at] = nodes[down] as number;
+      costs[at] = costs[down] as number;
       at = down;
     }
     return top;
+  }
+}
+
+/** Ways of least cost (Dijkstra's algorithm from both ends). What it needs is kept between calls: one at a time. */
+export class Ways {
+  readonly #edges: Edges;
+  readonly #there: Front;
+  readonly #back: Front;
+  #round = 0;
+
+  constructor(graph: Graph, edges = edgesOf(graph)) {
+    this.#edges = edges;
+    this.#there = new Front(graph.nodes);
+    this.#back = new Front(graph.nodes);
+  }
+
+  /** Nodes from `from` to `to`, both included, where an edge costs `cost`, more than 0; null where there is no way. */
+  path(from: number, to: number, cost: (edge: number) => number): number[] | null {
+    if (from === to) return [from];
+    const { to: ends, first, back } = this.#edges;
+    const [there, home] = [this.#there, this.#back];
+    this.#round += 1;
+    const round = this.#round;
+    there.begin(round, from);
+    home.begin(round, to);
+    let best = Number.POSITIVE_INFINITY;
+    let meets = -1;
+    while (there.least + home.least < best) {
+      const forward = there.least <= home.least;
+      const [front, other] = forward ? [there, home] : [home, there];
+      const least = front.least;
+      const node = front.pop();
+      if (least > (front.cost[node] as number)) continue;
+      for (let edge = first[node] as number; edge < (first[node + 1] as number); edge++) {
+        const next = ends[edge] as number;
+        const sum = least + cost(forward ? edge : (back[edge] as number));
+        front.reach(round, next, sum, node);
+        if (other.round[next] !== round || sum + (other.cost[next] as number) >= best) continue;
+        best = sum + (other.cost[next] as number);
+        meets = next;
+      }
+    }
+    if (meets < 0) return null;
+    const path = [meets];
+    for (let node = there.by[meets] as number; node >= 0; node = there.by[node] as number) path.push(node);
+    path.reverse();
+    for (let node = home.by[meets] as number; node >= 0; node = home.by[node] as number) path.push(node);
+    return path;
   }
 }

@@ -13,6 +13,7 @@ import { EXIT, type Io, print, printJson } from '../io.js';
 import { wholeNumber } from '../settings.js';
 import { checkTable, comparison, LEGEND, percent } from '../sim-tables.js';
 import { Status } from '../status-line.js';
+import { simCredits } from './sim-credits.js';
 
 const S = 1_000_000;
 const SEEDS = [1, 2, 3];
@@ -132,7 +133,7 @@ export function sim(program: Command, io: Io, setCode: (code: number) => void): 
   const group = program
     .command('sim')
     .description('what the policies of this version do, on virtual time')
-    .addHelpText('after', '\nExamples:\n  wayfare sim retries\n  wayfare sim retries --check');
+    .addHelpText('after', '\nExamples:\n  wayfare sim retries\n  wayfare sim retries --check\n  wayfare sim credits');
   const count = (flag: string, most: number, least = 1) => wholeNumber(flag, least, most);
   const { exits, intermediaries, destinations, rate, block } = WORLD_DEFAULTS;
   group
@@ -173,4 +174,5 @@ export function sim(program: Command, io: Io, setCode: (code: number) => void): 
       else if (flags.svg !== undefined) await drawn(io, flags, flags.svg);
       else await retries(io, flags);
     });
+  simCredits(group, io, setCode);
 }

@@ -1,0 +1,99 @@
+/**
+ * Circles that multiply credits, sought by a node that would profit (docs/decisions/0011-credits.md): it looks at the rates around it,
+ * sends a flow round the best circle through itself, and keeps what comes home. Spending there lowers the gain, for everybody.
+ */
+import { creditRate } from '../core/credit.js';
+
+/** What a node can see of rates: those of its own hops, and those that others quote. */
+export interface Quotes {
+  nodes: number;
+  neighbours: (node: number) => readonly number[];
+  /** log2 of what a credit of `from` is worth to `to` once it has passed there, after what the hop keeps. */
+  log2: (from: number, to: number) => number;
+}
+
+export interface CircleOptions {
+  /** At most so many hops. */
+  hops: number;
+  /** Worth running from here on: 1.01 is 1 % of profit. */
+  gain: number;
+}
+
+export const CIRCLE_DEFAULTS: CircleOptions = { hops: 4, gain: 1.01 };
+
+/** Parts of what a node has at a neighbour that a circle takes a second. */
+const PART = 1 / 128;
+
+export interface Circle {
+  /** This node first, and once more at the end. */
+  path: number[];
+  gain: number;
+}
+
+/** The best circle through this node, by the best of each length to each node; arrays are kept between calls. */
+export class CircleSeeker {
+  readonly #options: CircleOptions;
+  #reach: Float64Array[] = [];
+  #by: Int32Array[] = [];
+
+  constructor(options: Partial<CircleOptions> = {}) {
+    this.#options = { ...CIRCLE_DEFAULTS, ...options };
+  }
+
+  /** `null` where none is worth it. */
+  best(self: number, quotes: Quotes): Circle | null {
+    const { hops, gain } = this.#options;
+    this.#clear(quotes.nodes);
+    let front = [self];
+    (this.#reach[0] as Float64Array)[self] = 0;
+    let best = Math.log2(gain);
+    let length = 0;
+    for (let hop = 0; hop < hops; hop++) {
+      const [reach, next, by] = [this.#reach[hop], this.#reach[hop + 1], this.#by[hop + 1]] as [
+        Float64Array,
+        Float64Array,
+        Int32Array,
+      ];
+      const reached: number[] = [];
+      for (const node of front) {
+        const before = reach[node] as number;
+        for (const other of quotes.neighbours(node)) {
+          const sum = before + quotes.log2(node, other);
+          const known = next[other] as number;
+          if (sum <= known) continue;
+          if (known === Number.NEGATIVE_INFINITY) reached.push(other);
+          next[other] = sum;
+          by[other] = node;
+        }
+      }
+      const home = next[self] as number;
+      if (home >= best) {
+        best = home;
+        length = hop + 1;
+      }
+      front = reached.filter((node) => node !== self);
+    }
+    if (length === 0) return null;
+    const path = [self];
+    for (let hop = length; hop > 0; hop--) path.push((this.#by[hop] as Int32Array)[path.at(-1) as number] as number);
+    path.reverse();
+    // A node twice on the way means a circle within: another node's to take.
+    if (new Set(path).size !== length) return null;
+    return { path, gain: 2 ** best };
+  }
+
+  #clear(nodes: number): void {
+    const { hops } = this.#options;
+    if (this.#reach.length === 0 || this.#reach[0]?.length !== nodes) {
+      this.#reach = Array.from({ length: hops + 1 }, () => new Float64Array(nodes));
+      this.#by = Array.from({ length: hops + 1 }, () => new Int32Array(nodes));
+    }
+    for (const reach of this.#reach) reach.fill(Number.NEGATIVE_INFINITY);
+  }
+}
+
+/** The class of a circle's flow: a small part of what there is at its first hop, 0 where that is too little for any. */
+export function circleClass(mirror: number): number {
+  for (let which = 8; which > 0; which--) if (creditRate(which) <= mirror * PART) return which;
+  return 0;
+}

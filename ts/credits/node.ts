@@ -1,0 +1,91 @@
+/** One node of the simulated network: its kernel, and where the kernel's ids lead. */
+import {
+  CREDIT_NEIGHBOUR,
+  CREDIT_SELF,
+  type CreateCredit,
+  type CreditBinding,
+  CreditNeighbour,
+  CreditOpening,
+  type CreditOptions,
+} from '../core/credit.js';
+import type { Hop } from './connection.js';
+
+const RECORD = 4;
+const row = new Float64Array(CREDIT_NEIGHBOUR);
+
+/** What a neighbour's accounts begin with. */
+export interface Opening {
+  account?: number;
+  mirror?: number;
+  contributed?: number;
+  /** log2. */
+  value?: number;
+  /** Credits per second. */
+  expected?: number;
+}
+
+export class SimulatedNode {
+  readonly credit: CreditBinding;
+  /** By the kernel's ids of connections. */
+  readonly hops: (Hop | undefined)[] = [];
+  /** Connections that are open here. */
+  open = 0;
+  #ids = new Map<number, number>();
+  #records = new Float64Array(RECORD * 16);
+  #count = 0;
+
+  constructor(create: CreateCredit, options: CreditOptions, seed: Uint8Array, now_us: number) {
+    this.credit = create(options, seed, now_us);
+  }
+
+  meet(now_us: number, node: number, opening: Opening = {}): void {
+    const numbers = new Float64Array(5);
+    numbers[CreditOpening.account] = Math.floor(opening.account ?? 0);
+    numbers[CreditOpening.mirror] = Math.floor(opening.mirror ?? 0);
+    numbers[CreditOpening.contributed] = Math.floor(opening.contributed ?? 0);
+    numbers[CreditOpening.value] = opening.value ?? 0;
+    numbers[CreditOpening.expected] = Math.floor(opening.expected ?? 0);
+    this.#ids.set(node, this.credit.neighbourAdd(now_us, numbers));
+  }
+
+  part(now_us: number, node: number): void {
+    this.credit.neighbourRemove(now_us, this.id(node));
+    this.#ids.delete(node);
+  }
+
+  knows(node: number): boolean {
+    return this.#ids.has(node);
+  }
+
+  /** The kernel's id of a neighbour; of none, itself. */
+  id(node: number | undefined): number {
+    return node === undefined ? CREDIT_SELF : (this.#ids.get(node) as number);
+  }
+
+  /** One number of a neighbour's row. */
+  of(now_us: number, node: number, what: keyof typeof CreditNeighbour): number {
+    this.credit.neighbour(now_us, this.id(node), row);
+    return row[CreditNeighbour[what]] as number;
+  }
+
+  /** For the next `flush`. */
+  charge(id: number, direction: number, credits: number, bytes: number): void {
+    const at = RECORD * this.#count;
+    if (at === this.#records.length) {
+      const more = new Float64Array(2 * at);
+      more.set(this.#records);
+      this.#records = more;
+    }
+    this.#records[at] = id;
+    this.#records[at + 1] = direction;
+    this.#records[at + 2] = credits;
+    this.#records[at + 3] = bytes;
+    this.#count += 1;
+  }
+
+  flush(): void {
+    if (this.#count === 0) return;
+    this.credit.charges(this.#records, this.#count);
+    this.#count = 0;
+  }
+}

@@ -1,0 +1,187 @@
+/** Circles: rates that begin anyhow, traffic that bends them, and nodes that take the profit there is until there is none. */
+import { Chance } from '../../base/chance.js';
+import { figure } from '../../base/figure.js';
+import { CREDIT_BOOKS, CREDIT_NEIGHBOUR, CreditBooks, CreditNeighbour } from '../../core/credit.js';
+import { CircleSeeker, circleClass, type Quotes } from '../../credit/circles.js';
+import { circle, type Rates } from '../arbitrage.js';
+import type { Connection } from '../connection.js';
+import { type Edges, edgesOf, type Graph, grown, Ways } from '../graph.js';
+import { FREE, Network } from '../network.js';
+import { AT_REST, DECAY, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
+
+const STEP_US = 5 * S;
+/** Spread of the values at first, in octaves: circles of four hops then gain up to tens of times. */
+const SIGMA = 1;
+/** Traffic beside: connections in an hour, how long they stand, the share that goes to one of a few servers. */
+const CONNECTIONS = 20_000;
+const STANDS_S = 30;
+const SERVERS = 0.02;
+const CLASS = 3;
+const ALWAYS = 0.01;
+/** How often a node looks, and at what profit it stops. */
+const LOOKS_US = 120 * S;
+const STOPS = 1.005;
+const GAIN = 1.01;
+
+interface Run {
+  network: Network;
+  graph: Graph;
+  edges: Edges;
+  /** log2 of a hop's gain, by edge, as of the latest look. */
+  rates: Float64Array;
+}
+
+/** What a credit becomes over each edge: worth more where it comes to, less where it left, less what the hop keeps. */
+function look({ network, graph, edges, rates }: Run): void {
+  const value = new Float64Array(rates.length);
+  let rows = new Float64Array(CREDIT_NEIGHBOUR * 64);
+  for (let node = 0; node < graph.nodes; node++) {
+    const [first, end] = [edges.first[node] as number, edges.first[node + 1] as number];
+    if (rows.length < (end - first) * CREDIT_NEIGHBOUR) rows = new Float64Array(2 * (end - first) * CREDIT_NEIGHBOUR);
+    network.node(node).credit.neighbours(network.now_us, 0, rows);
+    for (let edge = first; edge < end; edge++)
+      value[edge] = rows[(edge - first) * CREDIT_NEIGHBOUR + CreditNeighbour.value] as number;
+  }
+  const kept = Math.log2(1 - ALWAYS);
+  for (let edge = 0; edge < rates.length; edge++)
+    rates[edge] = (value[edges.back[edge] as number] as number) - (value[edge] as number) + kept;
+}
+
+function ratesOf({ graph, edges, rates }: Run): Rates {
+  const from = new Int32Array(edges.to.length);
+  for (let node = 0; node < graph.nodes; node++) from.fill(node, edges.first[node], edges.first[node + 1]);
+  return { nodes: graph.nodes, from, to: edges.to, log2: rates };
+}
+
+function run({ create, seed, nodes, progress }: Setting, seeks: boolean) {
+  const chance = new Chance(seed, 107);
+  const graph = grown(nodes, 2, chance);
+  const edges = edgesOf(graph);
+  const edge = (from: number, to: number) => (edges.first[from] as number) + (graph.place[from]?.get(to) as number);
+  const network = new Network({ create, seed, nodes, step_us: STEP_US, link: () => FREE });
+  const rest = (node: number) => AT_REST / (graph.neighbours[node] as number[]).length;
+  graph.neighbours.forEach((others, node) => {
+    for (const other of others) {
+      const [account, mirror] = [rest(node), rest(other)];
+      network.node(node).meet(0, other, { account, mirror, expected: mirror * DECAY, value: SIGMA * chance.normal() });
+    }
+  });
+  const rates = new Float64Array(edges.to.length);
+  const run: Run = { network, graph, edges, rates };
+  const quotes: Quotes = {
+    nodes,
+    neighbours: (node) => graph.neighbours[node] as number[],
+    log2: (from, to) => rates[edge(from, to)] as number,
+  };
+  const seeker = new CircleSeeker({ gain: GAIN });
+  const ways = new Ways(graph, edges);
+  const running = new Map<number, Connection>();
+  const books = new Float64Array(CREDIT_BOOKS);
+  const turnover = () => {
+    let [rested, added] = [0, 0];
+    network.active((_, node) => {
+      node.credit.books(network.now_us, books);
+      rested += books[CreditBooks.rest] as number;
+      added += (books[CreditBooks.valuedUp] as number) - (books[CreditBooks.valuedDown] as number);
+    });
+    return [rested, added] as const;
+  };
+  const servers = Math.max(1, Math.round(nodes * SERVERS));
+  const best: [number, number][] = [];
+  const amplified: [number, number][] = [];
+  let before = turnover();
+  let next_us = 0;
+  let sure = true;
+  const gainOf = (path: readonly number[]) =>
+    2 ** path.slice(1).reduce((sum, node, i) => sum + quotes.log2(path[i] as number, node), 0);
+  while (network.now_us < HOUR_US) {
+    for (; next_us <= network.now_us; next_us += chance.exponential(HOUR_US / CONNECTIONS)) {
+      const [from, to] = [chance.below(nodes), chance.below(2) === 0 ? chance.below(servers) : chance.below(nodes)];
+      const path = from === to ? null : ways.path(from, to, () => 1);
+      if (path !== null)
+        network.open({ path, own: CLASS, until_us: network.now_us + chance.exponential(STANDS_S * S) });
+    }
+    network.step();
+    if (network.now_us % (30 * S) === 0) {
+      look(run);
+      if (seeks)
+        for (
+          let node = (network.now_us / (30 * S)) % (LOOKS_US / (30 * S));
+          node < nodes;
+          node += LOOKS_US / (30 * S)
+        ) {
+          const had = running.get(node);
+          if (had !== undefined && gainOf([...had.path, node]) >= STOPS) continue;
+          if (had !== undefined) network.close(had);
+          running.delete(node);
+          const found = seeker.best(node, quotes);
+          if (found === null) continue;
+          const own = circleClass(
+            network.node(node).credit.mirror(network.now_us, network.node(node).id(found.path[1])),
+          );
+          const opened = own === 0 ? null : network.open({ path: found.path.slice(0, -1), own, keeper: node });
+          if (opened !== null) running.set(node, opened);
+        }
+    }
+    if (network.now_us % (300 * S) === 0 || network.now_us === 30 * S) {
+      const found = circle(ratesOf(run), GAIN);
+      sure = found.sure;
+      best.push([network.now_us / 60 / S, found.circle?.gain ?? 1]);
+      const now = turnover();
+      if (now[0] > before[0])
+        amplified.push([network.now_us / 60 / S, 1 + (now[1] - before[1]) / (now[0] - before[0])]);
+      before = now;
+      progress(network.now_us / HOUR_US);
+    }
+  }
+  const found = { best, amplified, sure, running: running.size, connections: network.opened };
+  network.dispose();
+  return found;
+}
+
+export const circles: Scenario = {
+  name: 'circles',
+  title: 'circles on random graphs, and nodes that take their profit',
+  run(setting) {
+    const sought = run({ ...setting, progress: (part) => setting.progress(part / 2) }, true);
+    const left = run({ ...setting, progress: (part) => setting.progress((1 + part) / 2) }, false);
+    const [first, last] = [sought.best[0]?.[1] ?? 0, sought.best.at(-1)?.[1] ?? 0];
+    return {
+      figures: [
+        figure('gain of the best circle after half a minute', first, { least: 1.5 }, 'there is something to find'),
+        figure(
+          'gain of the best circle at the end',
+          last,
+          { most: GAIN },
+          `${sought.sure ? 'an exhaustive search' : 'a search up to 12 hops'}; ${sought.running} circles still run; without seekers ${(left.best.at(-1)?.[1] ?? 0).toFixed(2)}`,
+        ),
+        figure('total amplification in the last 5 min', sought.amplified.at(-1)?.[1] ?? Number.NaN, {
+          least: 0.8,
+          most: 1.25,
+        }),
+      ],
+      panels: [
+        {
+          title: 'gain of the best circle',
+          x: 'minutes',
+          yLog: 1,
+          curves: [
+            { name: 'with seekers', points: sought.best },
+            { name: 'without', points: left.best },
+          ],
+        },
+        {
+          title: 'total amplification',
+          x: 'minutes',
+          curves: [
+            { name: 'with seekers', points: sought.amplified },
+            { name: 'without', points: left.amplified },
+          ],
+        },
+      ],
+      nodes: setting.nodes,
+      connections: sought.connections + left.connections,
+      virtual_s: (2 * HOUR_US) / S,
+    };
+  },
+};

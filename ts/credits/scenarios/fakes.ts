@@ -1,0 +1,116 @@
+/** One node under several names beside n others that do as much as it: what its names are given together. */
+import { figure } from '../../base/figure.js';
+import type { CreateCredit, CreditOptions } from '../../core/credit.js';
+import { SimulatedNode } from '../node.js';
+import { HALF_LIFE_US, HOUR_US, S, type Scenario } from '../scenario.js';
+
+const NAMES = [1, 2, 5, 10, 30, 100, 300, 1000];
+/** What we spend a second at each neighbour that contributes. */
+const CONTRIBUTED = 10_000;
+const STEP_US = 10 * S;
+const WARM_US = 6 * HALF_LIFE_US;
+/** We could spend as much there as we like. */
+const PLENTY = 2 ** 52;
+
+interface Crowd {
+  /** The faker's names, and what they contribute together. */
+  names: number;
+  contributed: number;
+  others: number;
+  /** Whether one more comes that nobody knows. */
+  newcomer?: boolean;
+}
+
+/** Credits per second given to the faker's names together, and to each of the others, on average over an hour. */
+function given(create: CreateCredit, rule: CreditOptions['rule'], crowd: Crowd): { faker: number; newcomer: number } {
+  const { names, others, contributed } = crowd;
+  const node = new SimulatedNode(create, { ...(rule && { rule }) }, new Uint8Array(32), 0);
+  const total = names + others + (crowd.newcomer ? 1 : 0);
+  for (let i = 0; i < total; i++) node.meet(0, i, { mirror: PLENTY });
+  const minted = (from: number, to: number, now_us: number) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += node.of(now_us, i, 'minted');
+    return sum;
+  };
+  let before: [number, number] = [0, 0];
+  for (let now_us = STEP_US; now_us <= WARM_US + HOUR_US; now_us += STEP_US) {
+    for (let i = 0; i < names; i++) {
+      // To the unit: names take turns with what does not divide.
+      const each =
+        Math.floor(((i + 1) * contributed * STEP_US) / S / names) - Math.floor((i * contributed * STEP_US) / S / names);
+      if (each > 0) node.credit.earn(now_us, node.id(i), each);
+    }
+    for (let i = names; i < names + others; i++) node.credit.earn(now_us, node.id(i), (CONTRIBUTED * STEP_US) / S);
+    node.credit.settle(now_us);
+    if (now_us === WARM_US) before = [minted(0, names, now_us), minted(names + others, total, now_us)];
+  }
+  const end_us = WARM_US + HOUR_US;
+  const found = {
+    faker: (minted(0, names, end_us) - before[0]) / (HOUR_US / S),
+    newcomer: (minted(names + others, total, end_us) - before[1]) / (HOUR_US / S),
+  };
+  node.credit.close();
+  return found;
+}
+
+export const fakes: Scenario = {
+  name: 'fakes',
+  title: 'one node under 1 … 1,000 names beside n others',
+  run({ create, nodes, progress }) {
+    const sizes = [10, Math.min(nodes, 1000)];
+    const figures = [];
+    const curves = [];
+    let done = 0;
+    const of = (rule: CreditOptions['rule'], crowd: Crowd) => {
+      progress(done++ / (sizes.length * (2 * NAMES.length + 2)));
+      return given(create, rule, crowd);
+    };
+    for (const others of sizes) {
+      const equal: [number, number][] = [];
+      const shipped: [number, number][] = [];
+      let off = 0;
+      const one = { others, contributed: CONTRIBUTED };
+      const [alone, aloneShipped] = [of('equal', { ...one, names: 1 }), of('contributed', { ...one, names: 1 })];
+      // The larger crowd is there to show that n does not matter: fewer points of it.
+      for (const names of others === sizes[0] ? NAMES : [10, 1000]) {
+        const gain = of('equal', { ...one, names }).faker / alone.faker;
+        off = Math.max(off, Math.abs(gain / ((names * (others + 1)) / (others + names)) - 1));
+        equal.push([names, gain]);
+        shipped.push([names, of('contributed', { ...one, names }).faker / aloneShipped.faker]);
+      }
+      const gains = (points: [number, number][]) =>
+        points.map(([names, gain]) => `${names}: ${gain.toFixed(3)}`).join(', ');
+      figures.push(
+        figure(`equal split, n = ${others}: off k(n + 1)/(n + k)`, off, { most: 0.005 }, gains(equal)),
+        figure(
+          `shipped rule, n = ${others}: gain at most`,
+          Math.max(...shipped.map(([, gain]) => gain)),
+          { most: 1.05 },
+          gains(shipped),
+        ),
+      );
+      curves.push({ name: `equal, n = ${others}`, points: equal }, { name: `shipped, n = ${others}`, points: shipped });
+    }
+    const idle = given(create, 'contributed', { names: 1000, others: 10, contributed: 0 });
+    const newcomer = given(create, 'contributed', { names: 1, others: 10, contributed: 0 });
+    const average = given(create, 'contributed', { names: 1, others: 10, contributed: CONTRIBUTED }).faker;
+    const among = given(create, 'contributed', { names: 1000, others: 10, contributed: 0, newcomer: true });
+    figures.push(
+      figure('1,000 names that do nothing: given together, of a contributor’s', idle.faker / average, { most: 0.05 }),
+      figure('a newcomer that does nothing: given, of a contributor’s', newcomer.faker / average, { least: 0.01 }),
+      figure(
+        'the same beside 1,000 fakes',
+        among.newcomer / average,
+        { least: 1e-6 },
+        'its part of the 5 % that all newcomers have',
+      ),
+    );
+    return {
+      figures,
+      panels: [{ title: 'gain of k names over one', x: 'k', xLog: true, yLog: 0.1, curves }],
+      nodes: 1,
+      connections: 0,
+      virtual_s: (WARM_US + HOUR_US) / S,
+    };
+  },
+};
