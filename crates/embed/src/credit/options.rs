@@ -33,7 +33,9 @@ struct Given {
     half_life_us: Option<u64>,
     rule: Option<GivenRule>,
     newcomer_share: Option<f64>,
+    #[serde(rename = "weigh_us")]
     weigh_us: Option<u64>,
+    #[serde(rename = "period_us")]
     period_us: Option<u64>,
     always_share: Option<f64>,
     rent: Option<u32>,
