@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { credits } from './credits.js';
 import { crossing } from './crossing.js';
 import { fallback } from './fallback.js';
 import { flood } from './flood.js';
@@ -17,7 +18,18 @@ import { type Judged, judge, type Limit, type Measurement, table } from './rows.
 import { stats } from './stats.js';
 import { wasm } from './wasm.js';
 
-const measurements: Measurement[] = [packets, stats, relay, flood, crossing, wasm, ...wholeNodes, processes, fallback];
+const measurements: Measurement[] = [
+  packets,
+  stats,
+  credits,
+  relay,
+  flood,
+  crossing,
+  wasm,
+  ...wholeNodes,
+  processes,
+  fallback,
+];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--check] [--json]
 

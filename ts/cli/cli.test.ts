@@ -293,3 +293,24 @@ test('policies are simulated side by side on one seed, and what cannot be is one
   }
   expect((await run(['sim', 'retries', '--check', '--policy', 'data'])).code).toBe(2);
 });
+
+test('scenarios of credits are simulated by name, and what is none is one sentence', async () => {
+  const args = ['sim', 'credits', '--scenario', 'server-pays', '--seed', '4'];
+  const { code, out } = await run([...args, '--json']);
+  const { schema, seed, scenarios } = JSON.parse(out);
+  expect([code, schema, seed]).toEqual([0, 'wayfare.sim-credits', 4]);
+  expect(scenarios).toMatchObject([{ name: 'server-pays', held: true }]);
+  const checked = await run([...args, '--check']);
+  expect(checked.out).toMatch(/^SCENARIO +FIGURE +FOUND +LIMIT.*\nserver-pays +held +0k a second added: /);
+  expect([checked.code, checked.out.endsWith('\nEvery figure is held.\n')]).toEqual([0, true]);
+  for (const wrong of [
+    ['--scenario', 'all'],
+    ['--nodes', '10'],
+    ['--seed', 'x'],
+    ['--svg', 'no/x.svg'],
+  ]) {
+    const refused = await run(['sim', 'credits', ...wrong]);
+    expect([refused.code > 0, refused.out]).toEqual([true, '']);
+    expect(refused.err).toMatch(/^wayfare: (--\w+ cannot be|no\/x.svg cannot be written).*\n$/);
+  }
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CircleSeeker, circleClass, type Quotes } from './circles.js';
+import { CircleSeeker, circleClass, circleMost, type Quotes } from './circles.js';
 
 /** Rates by 'from to', log2; what is not named is the inverse of what is. */
 function quotes(rates: Record<string, number>): Quotes {
@@ -46,6 +46,8 @@ test('rates that follow from what nodes are worth have no circle, and there and 
   for (let node = 0; node < 5; node++) expect(new CircleSeeker().best(node, all)).toBeNull();
 });
 
-test('a circle takes a small part of what there is', () => {
-  expect([circleClass(0), circleClass(127_999), circleClass(128_000), circleClass(2 ** 53)]).toEqual([0, 0, 1, 8]);
+test('a circle takes a small part of what there is, and more or less of it by what it gains', () => {
+  expect([0, 127_999, 128_000, 2 ** 53].map(circleMost)).toEqual([0, 0, 1, 8]);
+  expect([1.02, 1.006, 1.001, 0.5].map((gain) => circleClass(3, gain, 5))).toEqual([4, 3, 2, 2]);
+  expect([circleClass(5, 2, 5), circleClass(1, 1, 5), circleClass(5, 2, 2)]).toEqual([5, 0, 2]);
 });

@@ -2,7 +2,7 @@
  * Circles that multiply credits, sought by a node that would profit (docs/decisions/0011-credits.md): it looks at the rates around it,
  * sends a flow round the best circle through itself, and keeps what comes home. Spending there lowers the gain, for everybody.
  */
-import { creditRate } from '../core/credit.js';
+import { CREDIT_CLASSES, creditRate } from '../core/credit.js';
 
 /** What a node can see of rates: those of its own hops, and those that others quote. */
 export interface Quotes {
@@ -92,8 +92,14 @@ export class CircleSeeker {
   }
 }
 
-/** The class of a circle's flow: a small part of what there is at its first hop, 0 where that is too little for any. */
-export function circleClass(mirror: number): number {
-  for (let which = 8; which > 0; which--) if (creditRate(which) <= mirror * PART) return which;
+/** The most that a circle takes: a small part of what there is at its first hop; 0 where that is too little for any class. */
+export function circleMost(mirror: number): number {
+  for (let which = CREDIT_CLASSES - 1; which > 0; which--) if (creditRate(which) <= mirror * PART) return which;
   return 0;
+}
+
+/** A running circle's class, by what it gains now: more while that is worth it, less before it costs; 0 ends it. */
+export function circleClass(before: number, gain: number, most: number, worth = CIRCLE_DEFAULTS.gain): number {
+  if (gain >= worth) return Math.min(before + 1, most);
+  return gain >= 1 + (worth - 1) / 2 ? Math.min(before, most) : Math.max(0, Math.min(before - 1, most));
 }

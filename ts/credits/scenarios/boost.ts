@@ -4,7 +4,7 @@ import { HOUR_US, type Scenario } from '../scenario.js';
 import { CAPACITY, CROWD_S, served } from './crowd.js';
 
 const LOADS = [0.5, 0.9, 1.25, 1.5, 1.75, 3];
-const CONTRIBUTED = 5_000;
+const CONTRIBUTED = 4_000_000;
 const COUNTED_US = HOUR_US / 2;
 
 export const boost: Scenario = {

@@ -2,7 +2,7 @@
 import { Chance } from '../../base/chance.js';
 import { figure } from '../../base/figure.js';
 import { CREDIT_BOOKS, CREDIT_NEIGHBOUR, CreditBooks, CreditNeighbour } from '../../core/credit.js';
-import { CircleSeeker, circleClass, type Quotes } from '../../credit/circles.js';
+import { CircleSeeker, circleClass, circleMost, type Quotes } from '../../credit/circles.js';
 import { circle, type Rates } from '../arbitrage.js';
 import type { Connection } from '../connection.js';
 import { type Edges, edgesOf, type Graph, grown, Ways } from '../graph.js';
@@ -18,9 +18,8 @@ const STANDS_S = 30;
 const SERVERS = 0.02;
 const CLASS = 3;
 const ALWAYS = 0.01;
-/** How often a node looks, and at what profit it stops. */
-const LOOKS_US = 120 * S;
-const STOPS = 1.005;
+/** How often a node looks, and the profit it looks for. */
+const LOOKS_US = 60 * S;
 const GAIN = 1.01;
 
 interface Run {
@@ -75,7 +74,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean) {
   };
   const seeker = new CircleSeeker({ gain: GAIN });
   const ways = new Ways(graph, edges);
-  const running = new Map<number, Connection>();
+  const running = new Map<number, { connection: Connection; own: number }>();
   const books = new Float64Array(CREDIT_BOOKS);
   const turnover = () => {
     let [rested, added] = [0, 0];
@@ -111,16 +110,22 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean) {
           node += LOOKS_US / (30 * S)
         ) {
           const had = running.get(node);
-          if (had !== undefined && gainOf([...had.path, node]) >= STOPS) continue;
-          if (had !== undefined) network.close(had);
-          running.delete(node);
+          const most = (path: readonly number[]) =>
+            circleMost(network.node(node).credit.mirror(network.now_us, network.node(node).id(path[1])));
+          if (had !== undefined) {
+            const own = circleClass(had.own, gainOf([...had.connection.path, node]), most(had.connection.path), GAIN);
+            if (own > 0) {
+              if (own !== had.own) network.own(had.connection, own);
+              running.set(node, { ...had, own });
+              continue;
+            }
+            network.close(had.connection);
+            running.delete(node);
+          }
           const found = seeker.best(node, quotes);
-          if (found === null) continue;
-          const own = circleClass(
-            network.node(node).credit.mirror(network.now_us, network.node(node).id(found.path[1])),
-          );
-          const opened = own === 0 ? null : network.open({ path: found.path.slice(0, -1), own, keeper: node });
-          if (opened !== null) running.set(node, opened);
+          if (found === null || most(found.path) === 0) continue;
+          const opened = network.open({ path: found.path.slice(0, -1), own: 1, keeper: node });
+          if (opened !== null) running.set(node, { connection: opened, own: 1 });
         }
     }
     if (network.now_us % (300 * S) === 0 || network.now_us === 30 * S) {

@@ -1,18 +1,20 @@
 /** Many neighbours of one node that want the same link of it. */
 import { FREE, Network } from '../network.js';
-import { HALF_LIFE_US, INCREASE, S, type Setting } from '../scenario.js';
+import { HALF_LIFE_US, S, type Setting } from '../scenario.js';
 
 const [V, SINK, FIRST] = [0, 1, 2];
 export const CAPACITY = 100_000_000;
+/** Enough that parts of a per mille are whole credits. */
+const INCREASE = 2 ** 30;
 /** We could spend as much there as we like. */
 const PLENTY = 2 ** 52;
-/** More than anybody is given, and less than would leave the scheduler's range. */
+/** More than anybody is given. */
 const CLASS = 8;
 const STEP_US = 5 * S;
 const WARM_US = 3 * HALF_LIFE_US;
 
 export interface Crowd {
-  /** What we spend a second at each neighbour: what it does for us. */
+  /** What we spend a second at each neighbour: what it does for us. With these amounts all income is below the highest class. */
   contributed: readonly number[];
   /** Bytes per second that each asks for. */
   demand: number;

@@ -1,6 +1,12 @@
 /** One node under several names beside n others that do as much as it: what its names are given together. */
 import { figure } from '../../base/figure.js';
-import type { CreateCredit, CreditOptions } from '../../core/credit.js';
+import {
+  CREDIT_BACKWARD,
+  CREDIT_CHANGE,
+  CREDIT_CLASSES,
+  type CreateCredit,
+  type CreditOptions,
+} from '../../core/credit.js';
 import { SimulatedNode } from '../node.js';
 import { HALF_LIFE_US, HOUR_US, S, type Scenario } from '../scenario.js';
 
@@ -17,12 +23,20 @@ interface Crowd {
   names: number;
   contributed: number;
   others: number;
-  /** Whether one more comes that nobody knows. */
+  /** Whether one more comes that does nothing. */
   newcomer?: boolean;
+  /** The names send all they have to one another through us, and back, without end. */
+  pump?: boolean;
 }
 
-/** Credits per second given to the faker's names together, and to each of the others, on average over an hour. */
-function given(create: CreateCredit, rule: CreditOptions['rule'], crowd: Crowd): { faker: number; newcomer: number } {
+interface Given {
+  /** Credits per second, on average over an hour: all of the faker's names, one of the others, the newcomer. */
+  faker: number;
+  other: number;
+  newcomer: number;
+}
+
+function given(create: CreateCredit, rule: CreditOptions['rule'], crowd: Crowd): Given {
   const { names, others, contributed } = crowd;
   const node = new SimulatedNode(create, { ...(rule && { rule }) }, new Uint8Array(32), 0);
   const total = names + others + (crowd.newcomer ? 1 : 0);
@@ -32,7 +46,13 @@ function given(create: CreateCredit, rule: CreditOptions['rule'], crowd: Crowd):
     for (let i = from; i < to; i++) sum += node.of(now_us, i, 'minted');
     return sum;
   };
-  let before: [number, number] = [0, 0];
+  let before: number[] = [];
+  const all = (now_us: number) => [
+    minted(0, names, now_us),
+    minted(names, names + 1, now_us),
+    minted(names + others, total, now_us),
+  ];
+  const chain = crowd.pump ? pumps(node, names) : null;
   for (let now_us = STEP_US; now_us <= WARM_US + HOUR_US; now_us += STEP_US) {
     for (let i = 0; i < names; i++) {
       // To the unit: names take turns with what does not divide.
@@ -42,15 +62,27 @@ function given(create: CreateCredit, rule: CreditOptions['rule'], crowd: Crowd):
     }
     for (let i = names; i < names + others; i++) node.credit.earn(now_us, node.id(i), (CONTRIBUTED * STEP_US) / S);
     node.credit.settle(now_us);
-    if (now_us === WARM_US) before = [minted(0, names, now_us), minted(names + others, total, now_us)];
+    chain?.(now_us);
+    if (now_us === WARM_US) before = all(now_us);
   }
   const end_us = WARM_US + HOUR_US;
-  const found = {
-    faker: (minted(0, names, end_us) - before[0]) / (HOUR_US / S),
-    newcomer: (minted(names + others, total, end_us) - before[1]) / (HOUR_US / S),
-  };
+  const [faker = 0, other = 0, newcomer = 0] = all(end_us).map(
+    (sum, i) => (sum - (before[i] as number)) / (HOUR_US / S),
+  );
   node.credit.close();
-  return found;
+  return { faker, other, newcomer };
+}
+
+/** Connections from each name to the next and back, over us: they announce the most there is, and all of it comes through again. */
+function pumps(node: SimulatedNode, names: number): (now_us: number) => void {
+  const changes = new Float64Array(CREDIT_CHANGE * 64);
+  const ids = Array.from({ length: names }, (_, i) =>
+    node.credit.connectionOpen(0, node.id(i), node.id((i + 1) % names), CREDIT_CLASSES - 1),
+  );
+  for (const id of ids) node.credit.connectionAnnounced(0, id, CREDIT_BACKWARD, CREDIT_CLASSES - 1);
+  return () => {
+    node.credit.changes(changes);
+  };
 }
 
 export const fakes: Scenario = {
@@ -91,18 +123,34 @@ export const fakes: Scenario = {
       );
       curves.push({ name: `equal, n = ${others}`, points: equal }, { name: `shipped, n = ${others}`, points: shipped });
     }
-    const idle = given(create, 'contributed', { names: 1000, others: 10, contributed: 0 });
-    const newcomer = given(create, 'contributed', { names: 1, others: 10, contributed: 0 });
-    const average = given(create, 'contributed', { names: 1, others: 10, contributed: CONTRIBUTED }).faker;
-    const among = given(create, 'contributed', { names: 1000, others: 10, contributed: 0, newcomer: true });
+    const n = 10;
+    const idle = given(create, 'contributed', { names: 1000, others: n, contributed: 0 });
+    const newcomer = given(create, 'contributed', { names: 1, others: n, contributed: 0 });
+    const among = given(create, 'contributed', { names: 1000, others: n, contributed: 0, newcomer: true });
+    const alone = given(create, 'contributed', { names: 2, others: n, contributed: 0 });
+    const pump = given(create, 'contributed', { names: 2, others: n, contributed: 0, pump: true });
+    // All newcomers' parts are 5 % of a contributor's, and every neighbour has one of them.
+    const part = 0.05 / (n + 1) / (1 + 0.05 / (n + 1));
     figures.push(
-      figure('1,000 names that do nothing: given together, of a contributor’s', idle.faker / average, { most: 0.05 }),
-      figure('a newcomer that does nothing: given, of a contributor’s', newcomer.faker / average, { least: 0.01 }),
+      figure('1,000 names that do nothing: given together, of one contributor', idle.faker / idle.other, {
+        most: 0.05,
+      }),
       figure(
-        'the same beside 1,000 fakes',
-        among.newcomer / average,
+        'a newcomer that does nothing: given, of its closed form',
+        newcomer.faker / newcomer.other / part,
+        { least: 0.95, most: 1.05 },
+        `${(100 * part).toFixed(2)} % of a contributor’s`,
+      ),
+      figure(
+        'the same beside 1,000 fakes, of a contributor’s',
+        among.newcomer / among.other,
         { least: 1e-6 },
-        'its part of the 5 % that all newcomers have',
+        'its part of what all newcomers have',
+      ),
+      figure(
+        'two names that send credits to each other through us: given, of what they are given without',
+        pump.faker / alone.faker,
+        { most: 1.05 },
       ),
     );
     return {

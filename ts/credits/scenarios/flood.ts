@@ -7,14 +7,14 @@ import { AT_REST, HOUR_US, INCREASE, S, type Scenario, type Setting } from '../s
 const [V, SINK, FIRST] = [0, 1, 2];
 const HONEST = 50;
 const FLOODERS = 5;
-/** An honest one announces so much (4,000 a second), stands for a minute on average. */
+/** An honest one announces so much (4,000 a second), stands for half a minute on average. */
 const CLASS = 2;
-const STANDS_S = 60;
+const STANDS_S = 30;
 const CONNECTIONS = 100_000;
 const RENT = 1_000;
 const STEP_US = 5 * S;
 /** Openings that each flooder tries in a step. */
-const TRIES = 400;
+const TRIES = 100;
 
 interface Flooded {
   accepted: number;
@@ -37,10 +37,14 @@ function flood(
     nodes: FIRST + HONEST + FLOODERS,
     step_us: STEP_US,
     link: () => FREE,
-    credit: (node) => (node === V ? { capacity, rent, increase: INCREASE } : { capacity: 1_000_000, rent: 0 }),
+    // What lies beyond has credits for everybody, and a credit is worth the same everywhere: this is about V's table.
+    credit: (node) => ({
+      valuation: false,
+      ...(node === V ? { capacity, rent, increase: INCREASE } : { capacity: 1_000_000, rent: 0, increase: 2 ** 32 }),
+    }),
   });
   const chance = new Chance(seed, 109);
-  network.meet(V, SINK);
+  network.meet(V, SINK, { mirror: 2 ** 42, expected: 2 ** 32 }, { account: 2 ** 42 });
   const peers = HONEST + FLOODERS + 1;
   for (let i = 0; i < HONEST + FLOODERS; i++) network.meet(V, FIRST + i, { account: Math.floor(AT_REST / peers) });
   const rate = CONNECTIONS / (HOUR_US / S);
@@ -83,13 +87,13 @@ function flood(
   return found;
 }
 
-export const FLOOD_CAPACITY = 8_192;
+const CAPACITY = 4_096;
 
 export const flooded: Scenario = {
   name: 'flood',
   title: 'a flood of connections against rent',
   run(setting) {
-    const capacity = FLOOD_CAPACITY;
+    const capacity = CAPACITY;
     const part = (i: number): Setting => ({ ...setting, progress: (of) => setting.progress((i + of) / 3) });
     const paying = flood(part(0), capacity, RENT, FLOODERS, 3);
     const silent = flood(part(1), capacity, RENT, FLOODERS, 0);

@@ -4,7 +4,6 @@
  */
 import { Chance } from '../../base/chance.js';
 import { figure } from '../../base/figure.js';
-import { CREDIT_NEIGHBOUR } from '../../core/credit.js';
 import type { Connection } from '../connection.js';
 import { FREE, Network } from '../network.js';
 import { HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
@@ -74,12 +73,10 @@ function goodput({ create, seed }: Setting, kind: Kind): { goodput: number; earn
     network.step();
     if (network.now_us === HOUR_US) network.moved = [];
   }
-  const row = new Float64Array(CREDIT_NEIGHBOUR);
   const node = network.node(B);
-  node.credit.neighbour(network.now_us, node.id(SUSPECT), row);
   const found = {
     goodput: (network.moved[SUSPECT] ?? 0) / (HOUR_US / S),
-    earned: node.of(network.now_us, SUSPECT, 'earned'),
+    earned: node.of(network.now_us, SUSPECT, 'contributed'),
     connections: network.opened,
   };
   network.dispose();
@@ -104,7 +101,7 @@ export const liar: Scenario = {
           { most: 1 },
           `${kb(starves)} and ${kb(honest)}`,
         ),
-        figure('what it earned, of an honest one’s', starves.earned / honest.earned, { most: 0.2 }),
+        figure('what it was paid for its services, of an honest one', starves.earned / honest.earned, { most: 1 }),
         figure(
           'goodput of one that reports what it likes, of an honest one’s',
           boasts.goodput / honest.goodput,

@@ -10,10 +10,11 @@ const RELAYS = 30;
 const CLIENTS = 30;
 /** Relays on a path, the exit included. */
 const HOPS = 3;
-const CONNECTIONS = 100_000;
+/** In each of four cases. */
+const CONNECTIONS = 25_000;
 const AT_ONCE = 500;
 /** Steps until a path's announcements have come to its end, and then some. */
-const STEPS = 6;
+const STEPS = 5;
 const CLASSES = 9;
 const ALWAYS = 0.01;
 

@@ -4,7 +4,7 @@ import { HOUR_US, type Scenario } from '../scenario.js';
 import { CAPACITY, CROWD_S, served } from './crowd.js';
 
 const LEVELS = [0, 1, 2, 4, 8, 16];
-const UNIT = 2_000;
+const UNIT = 500_000;
 
 export const service: Scenario = {
   name: 'service',

@@ -4,6 +4,7 @@
  */
 import { Chance } from '../../base/chance.js';
 import { figure } from '../../base/figure.js';
+import type { Fluid } from '../fluid.js';
 import { Network } from '../network.js';
 import { AT_REST, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
 
@@ -30,16 +31,24 @@ interface Aired {
   connections: number;
 }
 
-/** Air for each station: as much as it wants, or the same as every other that wants more (max–min). */
-function shares(wanted: ArrayLike<number>): number {
-  let left = AIR;
-  const sorted = Array.from(wanted).sort((a, b) => a - b);
-  for (const [i, want] of sorted.entries()) {
-    const even = left / (sorted.length - i);
-    if (want >= even) return even;
-    left -= want;
+/**
+ * Sets what each station may send: as much as it has to, or as much as every other that has more. What clients send follows from what their
+ * relay passes on, so that the common share is found by halving.
+ */
+function air({ capacity, load }: Fluid, divide: () => void): void {
+  const used = (share: number) => {
+    capacity.fill(share);
+    divide();
+    return load.reduce((sum, one) => sum + one, 0);
+  };
+  if (used(AIR) <= AIR) return;
+  let [low, high] = [0, AIR];
+  for (let times = 0; times < 16; times++) {
+    const middle = (low + high) / 2;
+    if (used(middle) <= AIR) low = middle;
+    else high = middle;
   }
-  return Number.POSITIVE_INFINITY;
+  capacity.fill(low);
 }
 
 function run({ create, seed, progress }: Setting, follow: number, told: Told): Aired {
@@ -84,17 +93,8 @@ function run({ create, seed, progress }: Setting, follow: number, told: Told): A
       const path = ways[which] as number[];
       network.open({ path, own: CLASS, demand: DEMAND, until_us: network.now_us + chance.exponential(STANDS_S * S) });
     }
-    // Air is divided among stations until what they send is what there is.
-    network.fluid.capacity.fill(AIR);
     const flows = network.connections.map(({ flow }) => flow);
-    for (let times = 0; times < 20; times++) {
-      network.fluid.divide(flows);
-      const used = network.fluid.load.reduce((sum, one) => sum + one, 0);
-      if (used <= AIR * 1.001) break;
-      const even = shares(network.fluid.load);
-      for (let node = 0; node < nodes; node++)
-        if ((network.fluid.load[node] as number) > even) network.fluid.capacity[node] = even;
-    }
+    air(network.fluid, () => network.fluid.divide(flows));
     network.step();
     if (network.now_us % TOLD_US === 0) {
       price[NEAR] = network.node(NEAR).of(network.now_us, GATEWAY, 'price');
