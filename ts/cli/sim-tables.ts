@@ -41,14 +41,15 @@ the entropy of the policy above it.`;
 
 const number = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(3));
 
-function figureRow({ name, value, least, most, held, note }: Figure): string[] {
-  const between = least !== undefined && most !== undefined;
-  const limit = between
-    ? `${number(least)} … ${number(most)}`
-    : least !== undefined
-      ? `≥ ${number(least)}`
-      : `≤ ${number(most ?? Number.NaN)}`;
-  return [held ? 'held' : 'MISSED', name, number(value), limit, note ?? ''];
+function limitOf({ least, most }: Figure): string {
+  if (least === undefined) return most === undefined ? '' : `≤ ${number(most)}`;
+  return most === undefined ? `≥ ${number(least)}` : `${number(least)} … ${number(most)}`;
+}
+
+function figureRow(figure: Figure): string[] {
+  const limit = limitOf(figure);
+  const { held, name, value, note = '' } = figure;
+  return [limit === '' ? 'shown' : held ? 'held' : 'MISSED', name, number(value), limit, note];
 }
 
 export function checkTable({ closed, seeds }: Checked): string {

@@ -50,6 +50,27 @@ export function grown(nodes: number, each: number, chance: Chance): Graph {
   return graph;
 }
 
+/**
+ * Calls for every two neighbours once, so that each node hears of its own in the order in which they came: edges are in that order at
+ * both ends.
+ */
+export function joined({ neighbours }: Graph, each: (node: number, other: number) => void): void {
+  const heard = new Uint32Array(neighbours.length);
+  for (let left = true; left; ) {
+    left = false;
+    for (let node = 0; node < neighbours.length; node++) {
+      for (;;) {
+        const other = neighbours[node]?.[heard[node] as number];
+        if (other === undefined || neighbours[other]?.[heard[other] as number] !== node) break;
+        each(node, other);
+        heard[node]! += 1;
+        heard[other]! += 1;
+        left = true;
+      }
+    }
+  }
+}
+
 /** Edges in both directions, numbered: those of a node follow one another in the order of its neighbours. */
 export interface Edges {
   /** By node: its first edge; one more at the end. */

@@ -34,6 +34,8 @@ export interface NetworkOptions {
   /** Bytes per second of each link. */
   capacity?: ArrayLike<number>;
   step_us?: number;
+  /** How often neighbours hear what is minted for them; left out: never. */
+  reports_us?: number;
 }
 
 export interface Ended {
@@ -52,6 +54,8 @@ export class Network {
   readonly connections: Connection[] = [];
   readonly #options: NetworkOptions;
   readonly #nodes: (SimulatedNode | undefined)[];
+  /** Who is whose neighbour, each pair once. */
+  readonly #pairs: [number, number][] = [];
   readonly #active = new Map<SimulatedNode, number>();
   /** Announcements on their way: hop, direction, class. */
   #announced: { hop: Hop; direction: number; class: number }[] = [];
@@ -84,13 +88,16 @@ export class Network {
   meet(a: number, b: number, ofB: Opening = {}, ofA: Opening = {}): void {
     this.node(a).meet(this.now_us, b, ofB);
     this.node(b).meet(this.now_us, a, ofA);
+    this.#pairs.push([a, b]);
   }
 
-  /** What each mints for the other, heard by the other: a report, as neighbours send them. */
-  report(a: number, b: number): void {
-    const [one, other] = [this.node(a), this.node(b)];
-    other.credit.neighbourExpect(this.now_us, other.id(a), Math.floor(one.of(this.now_us, b, 'increase')));
-    one.credit.neighbourExpect(this.now_us, one.id(b), Math.floor(other.of(this.now_us, a, 'increase')));
+  /** What each mints for the other, heard by the other: what neighbours' reports are for. */
+  #report(): void {
+    for (const [a, b] of this.#pairs) {
+      const [one, other] = [this.node(a), this.node(b)];
+      other.credit.neighbourExpect(this.now_us, other.id(a), Math.floor(one.of(this.now_us, b, 'increase')));
+      one.credit.neighbourExpect(this.now_us, one.id(b), Math.floor(other.of(this.now_us, a, 'increase')));
+    }
   }
 
   /** `null` where a node on the way refuses it. */
@@ -171,6 +178,8 @@ export class Network {
         this.#take(node, (hop, direction, announced) => this.#announced.push({ hop, direction, class: announced }));
     }
     this.#hear();
+    const { reports_us } = this.#options;
+    if (reports_us !== undefined && this.now_us % reports_us === 0) this.#report();
     this.#weigh();
     this.#flow();
     this.#end();

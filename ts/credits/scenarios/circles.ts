@@ -5,7 +5,7 @@ import { CREDIT_BOOKS, CREDIT_NEIGHBOUR, CreditBooks, CreditNeighbour } from '..
 import { CircleSeeker, circleClass, circleMost, type Quotes } from '../../credit/circles.js';
 import { circle, type Rates } from '../arbitrage.js';
 import type { Connection } from '../connection.js';
-import { type Edges, edgesOf, type Graph, grown, Ways } from '../graph.js';
+import { type Edges, edgesOf, type Graph, grown, joined, Ways } from '../graph.js';
 import { FREE, Network } from '../network.js';
 import { AT_REST, DECAY, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
 
@@ -57,14 +57,13 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean) {
   const graph = grown(nodes, 2, chance);
   const edges = edgesOf(graph);
   const edge = (from: number, to: number) => (edges.first[from] as number) + (graph.place[from]?.get(to) as number);
-  const network = new Network({ create, seed, nodes, step_us: STEP_US, link: () => FREE });
+  const network = new Network({ create, seed, nodes, step_us: STEP_US, link: () => FREE, reports_us: 30 * S });
   const rest = (node: number) => AT_REST / (graph.neighbours[node] as number[]).length;
-  graph.neighbours.forEach((others, node) => {
-    for (const other of others) {
-      const [account, mirror] = [rest(node), rest(other)];
-      network.node(node).meet(0, other, { account, mirror, expected: mirror * DECAY, value: SIGMA * chance.normal() });
-    }
-  });
+  const opening = (node: number, other: number) => {
+    const [account, mirror] = [rest(node), rest(other)];
+    return { account, mirror, expected: mirror * DECAY, value: SIGMA * chance.normal() };
+  };
+  joined(graph, (node, other) => network.meet(node, other, opening(node, other), opening(other, node)));
   const rates = new Float64Array(edges.to.length);
   const run: Run = { network, graph, edges, rates };
   const quotes: Quotes = {

@@ -8,10 +8,11 @@ export const CAPACITY = 100_000_000;
 const INCREASE = 2 ** 30;
 /** We could spend as much there as we like. */
 const PLENTY = 2 ** 52;
-/** More than anybody is given. */
+/** More than anybody is given who contributes; and who does not. */
 const CLASS = 8;
-const STEP_US = 5 * S;
-const WARM_US = 3 * HALF_LIFE_US;
+const RIDERS = 3;
+const STEP_US = 10 * S;
+const WARM_US = 2 * HALF_LIFE_US;
 
 export interface Crowd {
   /** What we spend a second at each neighbour: what it does for us. With these amounts all income is below the highest class. */
@@ -34,9 +35,9 @@ export function served({ create, seed, progress }: Setting, crowd: Crowd): numbe
     credit: (node) => (node === V ? { increase: INCREASE, capacity: 1_000_000 } : {}),
   });
   network.meet(V, SINK);
-  contributed.forEach((_, i) => {
+  contributed.forEach((amount, i) => {
     network.meet(V, FIRST + i, { mirror: PLENTY });
-    network.open({ path: [FIRST + i, V, SINK], own: CLASS, demand, group: i });
+    network.open({ path: [FIRST + i, V, SINK], own: amount > 0 ? CLASS : RIDERS, demand, group: i });
   });
   const { credit } = network.node(V);
   const ids = contributed.map((_, i) => network.node(V).id(FIRST + i));

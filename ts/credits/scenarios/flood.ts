@@ -7,8 +7,8 @@ import { AT_REST, HOUR_US, INCREASE, S, type Scenario, type Setting } from '../s
 const [V, SINK, FIRST] = [0, 1, 2];
 const HONEST = 50;
 const FLOODERS = 5;
-/** An honest one announces so much (4,000 a second), stands for half a minute on average. */
-const CLASS = 2;
+/** An honest one announces so much (1,000 a second, the rent of a full table), stands for half a minute on average. */
+const CLASS = 1;
 const STANDS_S = 30;
 const CONNECTIONS = 100_000;
 const RENT = 1_000;
@@ -40,7 +40,9 @@ function flood(
     // What lies beyond has credits for everybody, and a credit is worth the same everywhere: this is about V's table.
     credit: (node) => ({
       valuation: false,
-      ...(node === V ? { capacity, rent, increase: INCREASE } : { capacity: 1_000_000, rent: 0, increase: 2 ** 32 }),
+      ...(node === V
+        ? { capacity, rent, increase: INCREASE, rule: 'equal' }
+        : { capacity: 1_000_000, rent: 0, increase: 2 ** 32 }),
     }),
   });
   const chance = new Chance(seed, 109);

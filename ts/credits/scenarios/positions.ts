@@ -4,7 +4,7 @@ import { figure } from '../../base/figure.js';
 import { CREDIT_CONNECTION, CreditConnection, CreditFlow } from '../../core/credit.js';
 import type { Connection } from '../connection.js';
 import { FREE, Network } from '../network.js';
-import { AT_REST, DECAY, type Scenario, type Setting } from '../scenario.js';
+import { AT_REST, DECAY, S, type Scenario, type Setting } from '../scenario.js';
 
 const RELAYS = 30;
 const CLIENTS = 30;
@@ -58,6 +58,7 @@ function watch({ create, seed, progress }: Setting, own: readonly number[], load
     nodes: RELAYS + CLIENTS,
     link: (from) => (load > 0 && from < RELAYS ? from : FREE),
     capacity: new Array(RELAYS).fill(load > 0 ? 1_000_000 / load : 1),
+    reports_us: 30 * S,
     credit: () => ({ alwaysShare: ALWAYS, increase: 2 ** 32, capacity: 1_000_000 }),
   });
   for (let a = 0; a < RELAYS; a++)

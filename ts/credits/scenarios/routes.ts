@@ -2,18 +2,19 @@
 import { Chance } from '../../base/chance.js';
 import { figure } from '../../base/figure.js';
 import { CREDIT_NEIGHBOUR, CreditNeighbour } from '../../core/credit.js';
-import { edgesOf, grown, Ways } from '../graph.js';
+import { edgesOf, grown, joined, Ways } from '../graph.js';
 import { Network } from '../network.js';
 import { AT_REST, DECAY, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
 import { gini } from '../spread.js';
 
-const CONNECTIONS = 100_000;
+/** By each of the two. */
+const CONNECTIONS = 50_000;
 const STEP_US = 5 * S;
 /** Prices are told by neighbours once in 10 s, and are averages over a minute. */
 const TOLD_US = 10 * S;
 /** Bytes per second of each link with 1,000 nodes: as many nodes more, as much less, so that the load stays. */
 const CAPACITY = 40_000;
-const BYTES = 300_000;
+const BYTES = 500_000;
 /** It is given up when it has taken so long. */
 const PATIENCE_US = 120 * S;
 const CLASS = 5;
@@ -41,17 +42,18 @@ function run({ create, seed, nodes, progress }: Setting, chooser: Chooser): Spre
     seed,
     nodes,
     step_us: STEP_US,
+    reports_us: 60 * S,
     link: edge,
     capacity: new Array(edges.to.length).fill((CAPACITY * 1000) / nodes),
   });
   // Everybody starts where increase and decay lead, and what both sides think agrees.
   const rest = (node: number) => AT_REST / (graph.neighbours[node] as number[]).length;
-  graph.neighbours.forEach((others, node) => {
-    for (const other of others) {
-      const opening = { account: rest(node), mirror: rest(other), expected: rest(other) * DECAY };
-      network.node(node).meet(0, other, opening);
-    }
+  const opening = (node: number, other: number) => ({
+    account: rest(node),
+    mirror: rest(other),
+    expected: rest(other) * DECAY,
   });
+  joined(graph, (node, other) => network.meet(node, other, opening(node, other), opening(other, node)));
   const prices = new Float64Array(edges.to.length);
   const ways = new Ways(graph, edges);
   const cost = chooser === 'shortest' ? () => 1 : (which: number) => HOP + (prices[which] as number);

@@ -56,7 +56,7 @@ function serve({ create, seed }: Setting, counts: readonly number[], weighted: b
   let paid = 0;
   for (const [hour, count] of counts.entries()) {
     for (; stubs < count; stubs++) {
-      network.node(A).meet(network.now_us, FIRST + stubs, { mirror: 2 ** 52 });
+      network.node(A).meet(network.now_us, FIRST + stubs, { expected: INCREASE });
       network.node(FIRST + stubs).meet(network.now_us, A);
     }
     for (; stubs > count; stubs--) {
