@@ -23,7 +23,6 @@ export interface FluidFlow {
   waits: number;
 }
 
-const PASSES_MOST = 200;
 const STANDS = 1e-9;
 
 export class Fluid {
@@ -37,7 +36,11 @@ export class Fluid {
   readonly #caps: number[] = [];
   #used: number[] = [];
 
-  constructor(capacity: ArrayLike<number>) {
+  /** Passes at most in one call: levels are kept, so that few are enough where little changes from call to call. */
+  readonly #passes: number;
+
+  constructor(capacity: ArrayLike<number>, passes = 200) {
+    this.#passes = passes;
     this.capacity = Float64Array.from(capacity);
     this.level = new Float64Array(capacity.length).fill(Number.POSITIVE_INFINITY);
     this.load = new Float64Array(capacity.length);
@@ -52,7 +55,7 @@ export class Fluid {
   divide(flows: readonly FluidFlow[]): number {
     const links = this.#gather(flows);
     let passes = 0;
-    for (let moved = true; moved && passes < PASSES_MOST; passes++) {
+    for (let moved = true; moved && passes < this.#passes; passes++) {
       moved = false;
       for (const link of links) {
         const before = this.level[link] as number;

@@ -20,6 +20,8 @@ import { Fluid } from './fluid.js';
 import { type Opening, SimulatedNode } from './node.js';
 
 const S = 1_000_000;
+/** Of the links' division in one step. */
+const PASSES = 8;
 /** No link: never saturated. */
 export const FREE = -1;
 
@@ -68,7 +70,7 @@ export class Network {
   constructor(options: NetworkOptions) {
     this.#options = options;
     this.step_us = options.step_us ?? S;
-    this.fluid = new Fluid(options.capacity ?? []);
+    this.fluid = new Fluid(options.capacity ?? [], PASSES);
     this.#nodes = new Array(options.nodes);
   }
 

@@ -9,9 +9,9 @@ const HUBS = 4;
 const BRIDGES = 2;
 const CAPACITY = 1_000_000;
 const CLASS = 5;
-const CONNECTIONS = 20_000;
+const CONNECTIONS = 10_000;
 const STANDS_S = 20;
-const STEP_US = 5 * S;
+const STEP_US = 10 * S;
 
 interface Earned {
   /** Charged at the bridges and at the hubs of the right; paid at the bridges. */

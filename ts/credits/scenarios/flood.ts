@@ -12,7 +12,7 @@ const CLASS = 1;
 const STANDS_S = 30;
 const CONNECTIONS = 100_000;
 const RENT = 1_000;
-const STEP_US = 5 * S;
+const STEP_US = 10 * S;
 /** Openings that each flooder tries in a step. */
 const TRIES = 100;
 
@@ -28,8 +28,8 @@ function flood(
   { create, seed, progress }: Setting,
   capacity: number,
   rent: number,
-  flooding: number,
   announced: number,
+  end_us: number,
 ): Flooded {
   const network = new Network({
     create,
@@ -59,9 +59,9 @@ function flood(
     ended += 1;
     if (done) kept += 1;
   };
-  while (network.now_us < HOUR_US) {
+  while (network.now_us < end_us) {
     if (network.now_us >= (HOUR_US / 6) * 1)
-      for (let flooder = 0; flooder < flooding; flooder++)
+      for (let flooder = 0; flooder < FLOODERS; flooder++)
         for (let i = 0; i < TRIES; i++) {
           // One refusal is as good as the rest of this step's.
           if (network.open({ path: [FIRST + HONEST + flooder, V, SINK], own: announced, group: 1 }) === null) break;
@@ -76,7 +76,7 @@ function flood(
     const here = network.node(V).open / capacity;
     fill = Math.max(fill, here);
     if (network.now_us % (60 * S) === 0) curve.push([network.now_us / 60 / S, here]);
-    progress(network.now_us / HOUR_US);
+    progress(network.now_us / end_us);
   }
   const found = {
     accepted: accepted / asked,
@@ -97,9 +97,9 @@ export const flooded: Scenario = {
   run(setting) {
     const capacity = CAPACITY;
     const part = (i: number): Setting => ({ ...setting, progress: (of) => setting.progress((i + of) / 3) });
-    const paying = flood(part(0), capacity, RENT, FLOODERS, 3);
-    const silent = flood(part(1), capacity, RENT, FLOODERS, 0);
-    const none = flood(part(2), capacity, 0, FLOODERS, 3);
+    const paying = flood(part(0), capacity, RENT, 3, HOUR_US);
+    const silent = flood(part(1), capacity, RENT, 0, HOUR_US / 2);
+    const none = flood(part(2), capacity, 0, 3, HOUR_US / 2);
     const figures = [];
     for (const [name, found] of [
       ['paying flood', paying],
@@ -137,7 +137,7 @@ export const flooded: Scenario = {
       ],
       nodes: 3 + HONEST + FLOODERS,
       connections: paying.connections + silent.connections + none.connections,
-      virtual_s: (3 * HOUR_US) / S,
+      virtual_s: (2 * HOUR_US) / S,
     };
   },
 };

@@ -1,6 +1,6 @@
 /** What announced classes tell a hop, or two that talk to each other, of where on the path they are. */
 import { Chance } from '../../base/chance.js';
-import { figure } from '../../base/figure.js';
+import { figure, shortOf } from '../../base/figure.js';
 import { CREDIT_CONNECTION, CreditConnection, CreditFlow } from '../../core/credit.js';
 import type { Connection } from '../connection.js';
 import { FREE, Network } from '../network.js';
@@ -51,7 +51,7 @@ interface Seen {
   connections: number;
 }
 
-function watch({ create, seed, progress }: Setting, own: readonly number[], load: number): Seen {
+function watch({ create, seed, progress }: Setting, own: readonly number[], load: number, valuation: boolean): Seen {
   const network = new Network({
     create,
     seed,
@@ -59,7 +59,7 @@ function watch({ create, seed, progress }: Setting, own: readonly number[], load
     link: (from) => (load > 0 && from < RELAYS ? from : FREE),
     capacity: new Array(RELAYS).fill(load > 0 ? 1_000_000 / load : 1),
     reports_us: 30 * S,
-    credit: () => ({ alwaysShare: ALWAYS, increase: 2 ** 32, capacity: 1_000_000 }),
+    credit: () => ({ valuation, alwaysShare: ALWAYS, increase: 2 ** 32, capacity: 1_000_000 }),
   });
   for (let a = 0; a < RELAYS; a++)
     for (let b = a + 1; b < RELAYS + CLIENTS; b++) {
@@ -117,11 +117,11 @@ export const positions: Scenario = {
   name: 'positions',
   title: 'what announced classes betray of a hop’s position',
   run(setting) {
-    const cases: [string, number[], number, number][] = [
-      ['no load, every client announces the same', [5], 0, 0.02],
-      ['no load, clients draw one of three classes', [4, 5, 6], 0, 0.02],
-      ['links at twice their load, the same', [5], 2, 0.35],
-      ['links at twice their load, one of three', [4, 5, 6], 2, 0.25],
+    const cases: [string, number[], number, boolean, number][] = [
+      ['no load, one value for all, every client announces the same', [5], 0, false, 0.02],
+      ['no load, valuated, the same', [5], 0, true, 0.02],
+      ['no load, valuated, clients draw one of three classes', [4, 5, 6], 0, true, 0.02],
+      ['links at twice their load, one of three', [4, 5, 6], 2, true, 0.02],
     ];
     // A hop keeps 1 %; what is left is the class or, with chance d, the one below, a quarter of it.
     const falls = ALWAYS / (1 - 1 / 4);
@@ -129,20 +129,29 @@ export const positions: Scenario = {
     const figures = [];
     let connections = 0;
     const curves = [];
-    for (const [i, [name, own, load, most]] of cases.entries()) {
-      const found = watch({ ...setting, progress: (part) => setting.progress((i + part) / cases.length) }, own, load);
+    for (const [i, [name, own, load, valuation, most]] of cases.entries()) {
+      const found = watch(
+        { ...setting, progress: (part) => setting.progress((i + part) / cases.length) },
+        own,
+        load,
+        valuation,
+      );
       connections += found.connections;
+      const reason = load > 0 ? 'what is charged on the way is seen' : 'values differ from hop to hop';
       const low = found.classes
         .map((of) => of.reduce((sum, part, which) => sum + part * which, 0).toFixed(2))
         .join(', ');
       figures.push(
-        figure(
-          `${name}: one hop’s advantage over 1/3`,
-          found.one,
-          { most },
-          `mean class by position ${low}${i === 0 ? `; closed form ${expected.toFixed(4)}` : ''}`,
+        shortOf(
+          figure(
+            `${name}: one hop’s advantage over 1/3`,
+            found.one,
+            { most },
+            `mean class by position ${low}${i === 0 ? `; closed form ${expected.toFixed(4)}` : ''}`,
+          ),
+          reason,
         ),
-        figure(`${name}: two hops’ over 1/2`, found.two, { most }),
+        shortOf(figure(`${name}: two hops’ over 1/2`, found.two, { most }), reason),
       );
       curves.push({
         name,

@@ -14,7 +14,7 @@ const STEP_US = 5 * S;
 const TOLD_US = 10 * S;
 /** Bytes per second of each link with 1,000 nodes: as many nodes more, as much less, so that the load stays. */
 const CAPACITY = 40_000;
-const BYTES = 500_000;
+const BYTES = 250_000;
 /** It is given up when it has taken so long. */
 const PATIENCE_US = 120 * S;
 const CLASS = 5;

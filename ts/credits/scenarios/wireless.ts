@@ -18,7 +18,7 @@ const CLASS = 4;
 const DEMAND = 200_000;
 const STANDS_S = 20;
 const CONNECTIONS = 10_000;
-const STEP_US = 2 * S;
+const STEP_US = 5 * S;
 const TOLD_US = 10 * S;
 const HOP = 0.0005;
 
@@ -43,7 +43,7 @@ function air({ capacity, load }: Fluid, divide: () => void): void {
   };
   if (used(AIR) <= AIR) return;
   let [low, high] = [0, AIR];
-  for (let times = 0; times < 16; times++) {
+  for (let times = 0; times < 12; times++) {
     const middle = (low + high) / 2;
     if (used(middle) <= AIR) low = middle;
     else high = middle;
@@ -118,7 +118,7 @@ export const wireless: Scenario = {
   name: 'wireless',
   title: 'load charging on a shared wireless carrier',
   run(setting) {
-    const follows = [0, 0.25, 0.5, 0.75, 1];
+    const follows = [0, 0.3, 0.6, 1];
     const found = follows.map((follow, i) =>
       run({ ...setting, progress: (part) => setting.progress((i + part) / (follows.length + 1)) }, follow, 'station'),
     );
