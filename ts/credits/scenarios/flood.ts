@@ -12,7 +12,7 @@ const CLASS = 1;
 const STANDS_S = 30;
 const CONNECTIONS = 100_000;
 const RENT = 1_000;
-const STEP_US = 10 * S;
+const STEP_US = 5 * S;
 /** Openings that each flooder tries in a step. */
 const TRIES = 100;
 

@@ -9,10 +9,10 @@ import { gini } from '../spread.js';
 
 /** By each of the two. */
 const CONNECTIONS = 50_000;
-const STEP_US = 5 * S;
+const STEP_US = 10 * S;
 /** Prices are told by neighbours once in 10 s, and are averages over a minute. */
 const TOLD_US = 10 * S;
-/** Bytes per second of each link with 1,000 nodes: as many nodes more, as much less, so that the load stays. */
+/** Bytes per second of each link with 1,000 nodes; with more, less, as the same traffic is spread over more links. */
 const CAPACITY = 40_000;
 const BYTES = 250_000;
 /** It is given up when it has taken so long. */
@@ -42,9 +42,9 @@ function run({ create, seed, nodes, progress }: Setting, chooser: Chooser): Spre
     seed,
     nodes,
     step_us: STEP_US,
-    reports_us: 60 * S,
+    reports_us: 120 * S,
     link: edge,
-    capacity: new Array(edges.to.length).fill((CAPACITY * 1000) / nodes),
+    capacity: new Array(edges.to.length).fill(CAPACITY * Math.sqrt(1000 / nodes)),
   });
   // Everybody starts where increase and decay lead, and what both sides think agrees.
   const rest = (node: number) => AT_REST / (graph.neighbours[node] as number[]).length;
