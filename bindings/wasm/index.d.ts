@@ -26,9 +26,14 @@ export class Engine {
   setForwarding(on: boolean): void;
   drain(): void;
   nextHopUnreachable(now_us: number, peer: string): void;
-  circuitOpen(now_us: number, hops: Uint8Array, size_class: string, suite: string): number;
+  circuitOpen(now_us: number, hops: Uint8Array, size_class: string, suite: string, flow: number): number;
   circuitClose(now_us: number, circuit: number): void;
   circuitStats(circuit: number): string;
+  circuitFlow(now_us: number, circuit: number, credit_class: number): void;
+  credits(now_us: number): string;
+  creditsExport(now_us: number): string;
+  creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  creditsConfigure(now_us: number, options: string): void;
   connectionOpen(now_us: number, circuit: number): number;
   connectionMove(now_us: number, connection: number, circuit: number): void;
   connectionClose(now_us: number, connection: number): void;

@@ -7,6 +7,8 @@
  * Errors are thrown as `code: text`, codes as everywhere (drop reasons or error codes).
  */
 
+import type { CreditOptions } from './credit.js';
+
 /** Records of `outputs`: `kind u8 | link u32 | length u32 | bytes`, integers big-endian. */
 export const OUTPUT_PACKET = 1;
 export const OUTPUT_CONTROL = 2;
@@ -24,6 +26,8 @@ export interface EngineOptions {
   /** The onion keys are made in this run; else set-ups stamped before the start are refused. */
   freshKeys: boolean;
   limits?: { circuits?: number; setupsPerSecond?: number; readerBytes?: number; windowBytesMax?: number };
+  /** How accounts with neighbours are kept; `capacity` is `limits.circuits`. */
+  credits?: CreditOptions;
 }
 
 export type EngineEvent =
@@ -85,11 +89,21 @@ export interface EngineBinding {
   drain(): void;
   nextHopUnreachable(now_us: number, peer: string): void;
 
-  /** `hops`: id (32) and onion key (1216) of each, one after the other; `suite` '' for what suits this CPU. */
-  circuitOpen(now_us: number, hops: Uint8Array, sizeClass: string, suite: string): number;
+  /** `hops`: id (32) and onion key (1216) of each, one after the other; `suite` '' for what suits this CPU; `flow` a class of credits, 0 for none. */
+  circuitOpen(now_us: number, hops: Uint8Array, sizeClass: string, suite: string, flow: number): number;
   circuitClose(now_us: number, circuit: number): void;
   /** JSON `{packets_forward, packets_backward, bytes_forward, bytes_backward}`, or ''. */
   circuitStats(circuit: number): string;
+  /** What this engine adds to a circuit that begins or ends here: a class of credits per second, 0 (none) to 8. */
+  circuitFlow(now_us: number, circuit: number, creditClass: number): void;
+  /** JSON of `NodeCredits`. */
+  credits(now_us: number): string;
+  /** JSON of `KeptAccount[]`. */
+  creditsExport(now_us: number): string;
+  /** Ids with a space between each, and five numbers for each, as `NodeHost.creditsRestore` has them. */
+  creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  /** JSON of `CreditOptions`. */
+  creditsConfigure(now_us: number, json: string): void;
   connectionOpen(now_us: number, circuit: number): number;
   connectionMove(now_us: number, connection: number, circuit: number): void;
   connectionClose(now_us: number, connection: number): void;

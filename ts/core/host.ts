@@ -8,6 +8,8 @@
  * Ids (`LinkId`, `CircuitId`, …) are numbers that one host never uses twice.
  */
 
+import type { CreditOptions } from './credit.js';
+
 export type LinkId = number;
 export type StreamId = number;
 export type CircuitId = number;
@@ -44,6 +46,8 @@ export interface HostOptions {
    */
   freshKeys?: boolean;
   limits?: Partial<HostLimits>;
+  /** How accounts with neighbours are kept (docs/decisions/0011); `capacity` is `limits.circuits`. */
+  credits?: Omit<CreditOptions, 'capacity'>;
 }
 
 /** What a node does at most. */
@@ -88,6 +92,8 @@ export interface CircuitSpec {
   sizeClass?: SizeClass;
   /** Default: AES-128-GCM where this CPU has AES, else ChaCha20-Poly1305. */
   suite?: 'aes128gcm' | 'aes256gcm' | 'chacha20poly1305';
+  /** The class of credits per second that it begins with, 0 (the default: none) to 8. */
+  flow?: number;
 }
 
 export interface ExitRules {
@@ -249,6 +255,99 @@ export interface LinkStats {
   age_ms: number;
 }
 
+/** What is kept of a neighbour's accounts. Credits; `value` is log2 of what a credit there is worth, `expected` credits per second. */
+export interface KeptAccount {
+  peer: string;
+  account: number;
+  mirror: number;
+  contributed: number;
+  value: number;
+  expected: number;
+}
+
+/** An account's books: it holds opening + minted − decayed − spent + earned. */
+export interface AccountBooks {
+  opening: number;
+  minted: number;
+  decayed: number;
+  spent: number;
+  earned: number;
+}
+
+/** A circuit's flow in one direction, totals since it was opened; see `CreditFlow` in ts/core/credit.ts. */
+export interface NodeFlow {
+  in: number;
+  out: number;
+  weight: number;
+  paid: number;
+  throttled: number;
+  rent: number;
+  always: number;
+  load: number;
+  rest: number;
+  passed: number;
+  charged: number;
+  bytes: number;
+}
+
+/** All of a node's accounts, as JSON; see `CreditNeighbour`, `CreditConnection` and `CreditBooks` in ts/core/credit.ts. */
+export interface NodeCredits {
+  now_us: number;
+  increase: number;
+  halfLife_us: number;
+  free: boolean;
+  /** Circuits over capacity, 0 to 1. */
+  fill: number;
+  neighbours: (KeptAccount & {
+    increase: number;
+    connections: number;
+    /** What the neighbour last said of `mirror`, and of what it mints for us. */
+    report: number | null;
+    reportIncrease: number | null;
+    /** Credits per byte charged for load on the link to it. */
+    price: number;
+    announcedIn: number;
+    announcedOut: number;
+    books: AccountBooks;
+    mirrorBooks: AccountBooks;
+    throttled: number;
+    overdrawn: number;
+    carry: number;
+    rent: number;
+    always: number;
+    load: number;
+  })[];
+  circuits: {
+    circuit: CircuitId;
+    role: 'client' | 'relay' | 'exit' | null;
+    /** Node ids; null for this node, or one whose last link is gone. */
+    previous: string | null;
+    next: string | null;
+    rented: boolean;
+    arrears: number;
+    own: number;
+    forward: NodeFlow;
+    backward: NodeFlow;
+  }[];
+  books: AccountBooks & { burned: number } & Record<
+      | 'paid'
+      | 'own'
+      | 'rent'
+      | 'always'
+      | 'load'
+      | 'turned'
+      | 'home'
+      | 'rest'
+      | 'valuedUp'
+      | 'valuedDown'
+      | 'passed'
+      | 'carry'
+      | 'kept'
+      | 'overdrawn',
+      number
+    >;
+}
+
 export interface CircuitStats {
   circuit: CircuitId;
   role: 'client' | 'relay' | 'exit';
@@ -375,6 +474,22 @@ export interface NodeHost {
   circuitOpen(spec: CircuitSpec): Promise<CircuitId>;
   circuitClose(circuit: CircuitId): void;
   circuitStats(circuit: CircuitId): CircuitStats | null;
+  /**
+   * What this node adds to a circuit that begins here (its flow of credits to the exit) or that ends here (back to the client, beside
+   * what comes): a class from 0, none, to 8, 1,000 · 4^(c − 1) credits per second.
+   */
+  circuitFlow(circuit: CircuitId, creditClass: number): void;
+  /** JSON of `NodeCredits`: the accounts with all neighbours, the flows of all circuits, the books. */
+  credits(): string;
+  /** JSON of `KeptAccount[]`: what is to be kept of accounts through a restart, of neighbours that are away, too. */
+  creditsExport(): string;
+  /**
+   * Takes accounts that were kept, of neighbours to whom no link is up yet: five numbers for each, those of `KeptAccount` in their
+   * order. How many were taken.
+   */
+  creditsRestore(peers: string[], numbers: Float64Array): number;
+  /** JSON of `CreditOptions`: other settings from now on, what is left out as by default. Half-life, periods and capacity stay. */
+  creditsConfigure(json: string): void;
   /** Inner QUIC to the circuit's exit, whose identity is proven before it resolves. */
   connectionOpen(circuit: CircuitId): Promise<ConnectionId>;
   /** Moves a running connection to another circuit to the same exit. */

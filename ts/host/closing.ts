@@ -30,6 +30,11 @@ const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'setForwarding',
   'drain',
   'circuitStats',
+  'circuitFlow',
+  'credits',
+  'creditsExport',
+  'creditsRestore',
+  'creditsConfigure',
 ]);
 
 export function closedError() {

@@ -146,7 +146,7 @@ class EngineHost implements NodeHost, AdoptingHost {
     this.#call((engine) => engine.drain());
   }
 
-  async circuitOpen({ hops, sizeClass = 'L', suite }: CircuitSpec): Promise<number> {
+  async circuitOpen({ hops, sizeClass = 'L', suite, flow = 0 }: CircuitSpec): Promise<number> {
     const packed = new Uint8Array((ID_BYTES + ONION_KEY_BYTES) * hops.length);
     hops.forEach(({ id, onionKey }, i) => {
       if (onionKey.length !== ONION_KEY_BYTES)
@@ -155,7 +155,7 @@ class EngineHost implements NodeHost, AdoptingHost {
       packed.set(onionKey, i * (ID_BYTES + ONION_KEY_BYTES) + ID_BYTES);
     });
     return this.#circuits.add(
-      this.#call((engine, now_us) => engine.circuitOpen(now_us, packed, sizeClass, suite ?? '')),
+      this.#call((engine, now_us) => engine.circuitOpen(now_us, packed, sizeClass, suite ?? '', flow)),
     );
   }
 
@@ -166,6 +166,26 @@ class EngineHost implements NodeHost, AdoptingHost {
   circuitStats(circuit: number): CircuitStats | null {
     const json = this.#call((engine) => engine.circuitStats(circuit));
     return json === '' ? null : { circuit, role: 'client', ...JSON.parse(json) };
+  }
+
+  circuitFlow(circuit: number, creditClass: number): void {
+    this.#call((engine, now_us) => engine.circuitFlow(now_us, circuit, creditClass));
+  }
+
+  credits(): string {
+    return this.#call((engine, now_us) => engine.credits(now_us));
+  }
+
+  creditsExport(): string {
+    return this.#call((engine, now_us) => engine.creditsExport(now_us));
+  }
+
+  creditsRestore(peers: string[], numbers: Float64Array): number {
+    return this.#call((engine, now_us) => engine.creditsRestore(now_us, peers.join(' '), numbers));
+  }
+
+  creditsConfigure(json: string): void {
+    this.#call((engine, now_us) => engine.creditsConfigure(now_us, json));
   }
 
   async connectionOpen(circuit: number): Promise<number> {

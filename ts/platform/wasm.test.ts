@@ -44,7 +44,7 @@ test('it says what the native one says, and the two understand each other', () =
     n.close();
   }
   function openCircuit(client: EngineBinding): number {
-    client.circuitOpen(n.now_us, n.hops(1, 2), 'M', '');
+    client.circuitOpen(n.now_us, n.hops(1, 2), 'M', '', 0);
     return n.wait(0, 'circuit_up').circuit;
   }
 });

@@ -22,7 +22,7 @@ function openFlow(n: EngineNetwork): { near: number; far: number; circuit: numbe
   n.link(3, 2, 3);
   for (const node of [0, 1, 2, 3]) n.wait(node, 'link_up');
   const [client, exit] = [n.nodes[0] as EngineBinding, n.nodes[3] as EngineBinding];
-  const circuit = client.circuitOpen(n.now_us, n.hops(1, 2, 3), 'L', '');
+  const circuit = client.circuitOpen(n.now_us, n.hops(1, 2, 3), 'L', '', 3);
   expect(n.wait(0, 'circuit_up').circuit).toBe(circuit);
   const connection = client.connectionOpen(n.now_us, circuit);
   expect(n.wait(0, 'connection_up').connection).toBe(connection);
@@ -53,6 +53,11 @@ const CALLS = [
   'circuitOpen',
   'circuitClose',
   'circuitStats',
+  'circuitFlow',
+  'credits',
+  'creditsExport',
+  'creditsRestore',
+  'creditsConfigure',
   'connectionOpen',
   'connectionMove',
   'connectionClose',
@@ -193,7 +198,7 @@ export function engineSuite(name: string, create: CreateEngine, core: Core): voi
       }
       expect(() => one.handlePackets(0, 1, detached(10))).toThrow(invalid);
       expect(() => one.handleControl(0, 1, detached(10))).toThrow(invalid);
-      expect(() => one.circuitOpen(0, detached(1248), 'M', '')).toThrow(invalid);
+      expect(() => one.circuitOpen(0, detached(1248), 'M', '', 0)).toThrow(invalid);
       expect(() => create(EVERY_ROLE, detached(32), seed(2), 0, 0)).toThrow(invalid);
       expect(() => create(EVERY_ROLE, seed(1), seed(2).subarray(1), 0, 0)).toThrow(invalid);
       expect(() => create({ ...EVERY_ROLE, more: 1 } as never, seed(1), seed(2), 0, 0)).toThrow(invalid);

@@ -2,7 +2,7 @@
 //! them and written into what it hands over; numbers are checked below, not here.
 
 use napi::Result;
-use napi::bindgen_prelude::Uint8ArraySlice;
+use napi::bindgen_prelude::{Float64Array, Uint8ArraySlice};
 use napi_derive::napi;
 use wayfare_embed::{EmbeddedEngine, Failure};
 
@@ -117,8 +117,15 @@ impl Engine {
     }
 
     #[napi]
-    pub fn circuit_open(&mut self, now_us: f64, hops: &[u8], size_class: String, suite: String) -> Result<u32> {
-        self.0.circuit_open(now_us, hops, &size_class, &suite).map_err(thrown)
+    pub fn circuit_open(
+        &mut self,
+        now_us: f64,
+        hops: &[u8],
+        size_class: String,
+        suite: String,
+        flow: f64,
+    ) -> Result<u32> {
+        self.0.circuit_open(now_us, hops, &size_class, &suite, flow).map_err(thrown)
     }
 
     #[napi]
@@ -129,6 +136,31 @@ impl Engine {
     #[napi]
     pub fn circuit_stats(&mut self, circuit: f64) -> Result<String> {
         self.0.circuit_stats(circuit).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn circuit_flow(&mut self, now_us: f64, circuit: f64, credit_class: f64) -> Result<()> {
+        self.0.circuit_flow(now_us, circuit, credit_class).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn credits(&mut self, now_us: f64) -> Result<String> {
+        self.0.credits(now_us).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn credits_export(&mut self, now_us: f64) -> Result<String> {
+        self.0.credits_export(now_us).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn credits_restore(&mut self, now_us: f64, peers: String, numbers: Float64Array) -> Result<u32> {
+        self.0.credits_restore(now_us, &peers, &numbers).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn credits_configure(&mut self, now_us: f64, options: String) -> Result<()> {
+        self.0.credits_configure(now_us, &options).map_err(thrown)
     }
 
     #[napi]

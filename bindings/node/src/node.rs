@@ -352,6 +352,42 @@ impl NativeNode {
         self.with(|node| node.circuit_close(circuit))
     }
 
+    /// Waits for the node's thread, a turn of it at most; so do the others about credits.
+    #[napi]
+    pub fn circuit_flow(&self, circuit: u32, credit_class: u32) -> Result<()> {
+        let class = credit_class.try_into().unwrap_or(u8::MAX);
+        self.with(|node| ask_blocking(|answer| node.circuit_flow(circuit, class, answer)))?.map_err(thrown)
+    }
+
+    /// JSON of `NodeCredits`.
+    #[napi]
+    pub fn credits(&self) -> Result<String> {
+        self.with(|node| ask_blocking(|answer| node.credits(answer)))?.map_err(thrown)
+    }
+
+    /// JSON of `KeptAccount[]`.
+    #[napi]
+    pub fn credits_export(&self) -> Result<String> {
+        let kept = self.with(|node| ask_blocking(|answer| node.credits_export(answer)))?.map_err(thrown)?;
+        Ok(driver::Account::to_json(&kept))
+    }
+
+    /// Per account its peer, and five numbers: `account`, `mirror`, `contributed`, `value`, `expected`. How many were taken.
+    #[napi]
+    pub fn credits_restore(&self, peers: Vec<String>, numbers: Float64Array) -> Result<u32> {
+        let account = |(peer, of): (&String, &[f64; 5])| driver::Account::from_numbers(peer.parse().ok()?, *of);
+        let accounts = peers.iter().zip(numbers.as_chunks::<5>().0).filter_map(account).collect();
+        let taken = self.with(|node| ask_blocking(|answer| node.credits_restore(accounts, answer)))?.map_err(thrown)?;
+        Ok(taken as u32)
+    }
+
+    /// JSON of `CreditChangeable`.
+    #[napi]
+    pub fn credits_configure(&self, options: String) -> Result<()> {
+        let credits = driver::Credits::from_json(&options).map_err(thrown)?;
+        self.with(|node| ask_blocking(|answer| node.credits_configure(credits, answer)))?.map_err(thrown)
+    }
+
     /// Waits for the node's thread, a turn of it at most.
     #[napi(ts_return_type = "import('../../ts/core/host.js').CircuitStats | null")]
     pub fn circuit_stats(&self, circuit: u32) -> Result<Parsed> {

@@ -134,8 +134,15 @@ impl Engine {
     }
 
     #[wasm_bindgen(js_name = circuitOpen)]
-    pub fn circuit_open(&mut self, now_us: f64, hops: &[u8], size_class: &str, suite: &str) -> Result<u32, JsError> {
-        self.engine.circuit_open(now_us, hops, size_class, suite).map_err(thrown)
+    pub fn circuit_open(
+        &mut self,
+        now_us: f64,
+        hops: &[u8],
+        size_class: &str,
+        suite: &str,
+        flow: f64,
+    ) -> Result<u32, JsError> {
+        self.engine.circuit_open(now_us, hops, size_class, suite, flow).map_err(thrown)
     }
 
     #[wasm_bindgen(js_name = circuitClose)]
@@ -146,6 +153,30 @@ impl Engine {
     #[wasm_bindgen(js_name = circuitStats)]
     pub fn circuit_stats(&mut self, circuit: f64) -> Result<String, JsError> {
         self.engine.circuit_stats(circuit).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = circuitFlow)]
+    pub fn circuit_flow(&mut self, now_us: f64, circuit: f64, credit_class: f64) -> Result<(), JsError> {
+        self.engine.circuit_flow(now_us, circuit, credit_class).map_err(thrown)
+    }
+
+    pub fn credits(&mut self, now_us: f64) -> Result<String, JsError> {
+        self.engine.credits(now_us).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = creditsExport)]
+    pub fn credits_export(&mut self, now_us: f64) -> Result<String, JsError> {
+        self.engine.credits_export(now_us).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = creditsRestore)]
+    pub fn credits_restore(&mut self, now_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, JsError> {
+        self.engine.credits_restore(now_us, peers, numbers).map_err(thrown)
+    }
+
+    #[wasm_bindgen(js_name = creditsConfigure)]
+    pub fn credits_configure(&mut self, now_us: f64, options: &str) -> Result<(), JsError> {
+        self.engine.credits_configure(now_us, options).map_err(thrown)
     }
 
     #[wasm_bindgen(js_name = connectionOpen)]

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use wayfare_engine::Account;
+
 use crate::engine::EmbeddedEngine;
 use crate::failure::Failure;
 use crate::options;
@@ -37,12 +39,20 @@ impl EmbeddedEngine {
         Ok(())
     }
 
-    /// `hops`: id (32) and onion key (1216) of each, one after the other; `suite` empty for what suits this CPU.
-    pub fn circuit_open(&mut self, now_us: f64, hops: &[u8], class: &str, suite: &str) -> Result<u32, Failure> {
+    /// `hops`: id (32) and onion key (1216) of each, one after the other; `suite` empty for what suits this CPU; `flow` a class of credits.
+    pub fn circuit_open(
+        &mut self,
+        now_us: f64,
+        hops: &[u8],
+        class: &str,
+        suite: &str,
+        flow: f64,
+    ) -> Result<u32, Failure> {
         let state = self.open()?;
         let now = state.at(now_us)?;
         let (hops, class, suite) = (options::hops(hops)?, options::size_class(class)?, options::suite(suite)?);
-        Ok(state.engine.circuit_open(now, &hops, class, suite)?)
+        let flow = options::id(flow, "a class")?.try_into().unwrap_or(u8::MAX);
+        Ok(state.engine.circuit_open_with(now, &hops, class, suite, flow)?)
     }
 
     pub fn circuit_close(&mut self, now_us: f64, id: f64) -> Result<(), Failure> {
@@ -50,6 +60,47 @@ impl EmbeddedEngine {
         let now = state.at(now_us)?;
         state.engine.circuit_close(now, circuit(id)?);
         Ok(())
+    }
+
+    /// What this engine adds to a circuit that begins or ends here: a class of credits per second, 0 (none) to 8.
+    pub fn circuit_flow(&mut self, now_us: f64, id: f64, class: f64) -> Result<(), Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        // What is no class at all is none of the eight, either.
+        let class = options::id(class, "a class")?.try_into().unwrap_or(u8::MAX);
+        Ok(state.engine.circuit_flow(now, circuit(id)?, class)?)
+    }
+
+    /// JSON of the accounts with all neighbours, the flows of all circuits, and the books.
+    pub fn credits(&mut self, now_us: f64) -> Result<String, Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        Ok(state.engine.credits(now))
+    }
+
+    /// JSON of what is to be kept of the accounts through a restart.
+    pub fn credits_export(&mut self, now_us: f64) -> Result<String, Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        Ok(Account::to_json(&state.engine.credits_export(now)))
+    }
+
+    /// Takes accounts that were kept, before links to those neighbours are up: ids with spaces between them, and five numbers for each as
+    /// `Account` has them. How many were taken.
+    pub fn credits_restore(&mut self, now_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        let account = |(peer, of): (&str, &[f64; 5])| Account::from_numbers(peer.parse().ok()?, *of);
+        let accounts: Vec<Account> = peers.split(' ').zip(numbers.as_chunks::<5>().0).filter_map(account).collect();
+        Ok(state.engine.credits_restore(now, &accounts) as u32)
+    }
+
+    /// JSON of `CreditOptions`, from now on; half-life and periods stay.
+    pub fn credits_configure(&mut self, now_us: f64, options: &str) -> Result<(), Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        let changed = state.engine.credits_configure(now, crate::credit::config(options)?);
+        changed.map_err(|e| Failure::invalid(e.to_string()))
     }
 
     /// JSON of what one of our own circuits carried; empty when there is none of this id.

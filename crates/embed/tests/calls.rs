@@ -62,7 +62,7 @@ fn call(e: &mut EmbeddedEngine, which: u8, args: Args) -> Result<(), Failure> {
         9 => e.set_onion_keys(&bytes),
         10 => e.set_forwarding(flag),
         11 => e.next_hop_unreachable(now, &s),
-        12 => e.circuit_open(now, &bytes, &s, &t).map(drop),
+        12 => e.circuit_open(now, &bytes, &s, &t, 1.0).map(drop),
         13 => e.circuit_close(now, a),
         14 => e.circuit_stats(a).map(drop),
         15 => e.connection_open(now, a).map(drop),
@@ -131,10 +131,10 @@ fn what_is_wrong_is_named() {
     );
     assert_eq!(failure(e.connection_open(0.0, 7.0).map(drop)), "circuit_unknown: circuit unknown");
     let hop = vec![1; 1248];
-    assert_eq!(failure(e.circuit_open(0.0, &hop, "M", "").map(drop)), "setup_unreachable: setup unreachable");
-    assert!(failure(e.circuit_open(0.0, &hop, "S", "").map(drop)).contains("size class"));
-    assert!(failure(e.circuit_open(0.0, &hop, "M", "rot13").map(drop)).contains("rot13"));
-    assert!(failure(e.circuit_open(0.0, &hop[1..], "M", "").map(drop)).contains("1247"));
+    assert_eq!(failure(e.circuit_open(0.0, &hop, "M", "", 0.0).map(drop)), "setup_unreachable: setup unreachable");
+    assert!(failure(e.circuit_open(0.0, &hop, "S", "", 0.0).map(drop)).contains("size class"));
+    assert!(failure(e.circuit_open(0.0, &hop, "M", "rot13", 0.0).map(drop)).contains("rot13"));
+    assert!(failure(e.circuit_open(0.0, &hop[1..], "M", "", 0.0).map(drop)).contains("1247"));
     assert!(failure(e.handle_packets(0.0, 1.0, &[0, 9, 1])).contains("ends within"));
     assert!(failure(e.outputs(0.0, &mut [0; 100]).map(drop)).contains("16384"));
     assert!(failure(e.link_start(0.0, 1.0, true, "", "", &[], 1200.0)).contains("names the peer"));

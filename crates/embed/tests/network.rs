@@ -156,7 +156,7 @@ fn bytes_pass_three_hops_both_ways() {
         assert_eq!((at_a["peer"].clone(), at_b["peer"].clone()), (n.id(b).into(), n.id(a).into()));
         assert_eq!((at_a["link"].as_u64(), at_a["version"].as_u64()), (Some(link.into()), Some(1)));
     }
-    let circuit = n.nodes[0].circuit_open(n.now_us, &hops(&[1, 2, 3]), "L", "").unwrap();
+    let circuit = n.nodes[0].circuit_open(n.now_us, &hops(&[1, 2, 3]), "L", "", 3.0).unwrap();
     assert_eq!(n.wait(0, "circuit_up")["circuit"], circuit);
     let connection = n.nodes[0].connection_open(n.now_us, circuit.into()).unwrap();
     n.wait(0, "connection_up");
@@ -219,7 +219,7 @@ fn two_runs_of_one_seed_say_the_same() {
         let mut n = Network::new(2);
         n.dial(0, 1, &[], &[]);
         n.wait(0, "link_up");
-        let circuit = n.nodes[0].circuit_open(n.now_us, &hops(&[1]), "M", "aes128gcm").unwrap();
+        let circuit = n.nodes[0].circuit_open(n.now_us, &hops(&[1]), "M", "aes128gcm", 0.0).unwrap();
         n.wait(0, "circuit_up");
         n.nodes[0].connection_open(n.now_us, circuit.into()).unwrap();
         n.wait(0, "connection_up");
