@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { credit } from './credit.js';
 import { credits } from './credits.js';
 import { crossing } from './crossing.js';
 import { fallback } from './fallback.js';
@@ -21,6 +22,7 @@ import { wasm } from './wasm.js';
 const measurements: Measurement[] = [
   packets,
   stats,
+  credit,
   credits,
   relay,
   flood,

@@ -8,6 +8,7 @@ const BELOW_DRIVER = [
   'onion',
   'relay',
   'stats',
+  'credit',
   'quic',
   'link',
   'webtransport',

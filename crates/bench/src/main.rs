@@ -1,6 +1,7 @@
 //! Measurements that need threads, sockets or a whole process; each prints one JSON object.
 #![allow(clippy::disallowed_methods, reason = "this crate stands on the machine: it reads the clock for the others")]
 
+mod credit;
 mod download;
 #[cfg(target_os = "linux")]
 mod flood;
@@ -28,6 +29,7 @@ use load::Fault;
 const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
 
   packets          the packet kernels against bare AEAD passes
+  credit           balances, charges and settlements of credits against updates of a slot
   stats            records, questions and draws of the choice of exits against updates of a slot
   schedule         packets through the queue of a saturated link, by credits per byte, against updates of a slot
   relay CIRCUITS NEIGHBOURS PAYLOAD_BYTES
@@ -78,6 +80,7 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     let proxy: Option<SocketAddr> = words.get(1).and_then(|a| a.parse().ok());
     let figures = match (name, proxy) {
         ("packets", None) => packets::run()?,
+        ("credit", None) => credit::run()?,
         ("stats", None) => stats::run()?,
         ("schedule", None) => schedule::run()?,
         ("hop", None) => hop::run().await?,

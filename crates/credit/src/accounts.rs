@@ -37,6 +37,12 @@ fn whole(amount: u128, down: u64) -> u64 {
     ((scaled(amount, down) + (1 << 56)) >> 64) as u64
 }
 
+/// A decaying sum with so much more in it; it saturates as balances do.
+fn grown(sum: u128, credits: u64, clock: &Clock) -> u128 {
+    let most = scaled(u128::from(BALANCE_MOST) << 64, clock.up);
+    (sum + scaled(u128::from(credits) << 64, clock.up)).min(most)
+}
+
 impl Accounts {
     pub fn new(half_life_us: u64, increase: u64, now_us: u64) -> Self {
         let clock = Clock::new(half_life_us, now_us);
@@ -99,9 +105,9 @@ impl Accounts {
         n.rescale(clock.epoch);
         n.account.amount += mint.decaying_since(&n.stand, epochs, n.weight);
         let stand = mint.stand(clock);
-        let given = Mint::given_between(&n.stand, &stand, n.weight) + u128::from(n.minted_part);
+        let given = Mint::given_between(&n.stand, &stand, n.weight) + u128::from(n.stand.part);
         n.stand = stand;
-        n.minted_part = (given & ((1 << 48) - 1)) as u64;
+        n.stand.part = (given & ((1 << 48) - 1)) as u64;
         *saturated += n.account.book(given >> 48, clock);
 
         let full = scaled(n.expected_limit, clock.up);
@@ -112,17 +118,20 @@ impl Accounts {
         n.settled_us = clock.now_us;
     }
 
-    /// A neighbour pays here: what of it there was.
-    pub fn spend(&mut self, id: u32, credits: u64) -> u64 {
-        self.settle(id);
-        self.slots[id as usize].account.take(credits, &self.clock)
+    /// What a neighbour spent here, decayed.
+    pub fn used(&self, id: u32) -> u64 {
+        let n = &self.slots[id as usize];
+        whole(halved(n.used, self.clock.epoch - n.epoch), self.clock.down)
     }
 
-    /// As above, with what we may spend there growing by it.
+    /// A neighbour pays here: what of it there was. What we may spend there grows by that.
     pub fn paid_by(&mut self, id: u32, credits: u64) -> u64 {
-        let paid = self.spend(id, credits);
+        self.settle(id);
         let Self { clock, slots, saturated, .. } = self;
-        *saturated += slots[id as usize].mirror.put(paid, clock);
+        let n = &mut slots[id as usize];
+        let paid = n.account.take(credits, clock);
+        *saturated += n.mirror.put(paid, clock);
+        n.used = grown(n.used, paid, clock);
         paid
     }
 
@@ -133,8 +142,7 @@ impl Accounts {
         let n = &mut slots[id as usize];
         let paid = n.mirror.take(credits, clock);
         *saturated += n.account.put(paid, clock);
-        let most = scaled(u128::from(BALANCE_MOST) << 64, clock.up);
-        n.contributed = (n.contributed + scaled(u128::from(paid) << 64, clock.up)).min(most);
+        n.contributed = grown(n.contributed, paid, clock);
         paid
     }
 
@@ -148,17 +156,17 @@ impl Accounts {
     }
 
     /// A neighbour with what was kept of it.
-    pub fn open(&mut self, account: u64, mirror: u64, contributed: u64) -> u32 {
+    pub fn open(&mut self, account: u64, mirror: u64, [contributed, used]: [u64; 2]) -> u32 {
         let id = self.free.pop().unwrap_or(self.slots.len() as u32);
         let clock = &self.clock;
         let neighbour = Neighbour {
             live: true,
             epoch: clock.epoch,
             settled_us: clock.now_us,
-            added_us: clock.now_us,
             account: Account::open(account, clock),
             mirror: Account::open(mirror, clock),
-            contributed: scaled(u128::from(contributed.min(BALANCE_MOST)) << 64, clock.up),
+            contributed: grown(0, contributed.min(BALANCE_MOST), clock),
+            used: grown(0, used.min(BALANCE_MOST), clock),
             stand: self.mint.stand(clock),
             reported_us: u64::MAX,
             ..Neighbour::default()
@@ -180,8 +188,8 @@ impl Accounts {
             sum.burned += u128::from(account.balance);
             *account = Account::default();
         }
-        (n.expected, n.expected_limit, n.expected_stand, n.contributed, n.weight) = (0, 0, 0, 0, 0);
-        n.minted_part = 0;
+        (n.expected, n.expected_limit, n.expected_stand, n.weight, n.stand.part) = (0, 0, 0, 0, 0);
+        (n.contributed, n.used) = (0, 0);
         n.leaving = true;
         self.live -= 1;
     }

@@ -29,9 +29,9 @@ pub enum Rule {
     Equal,
 }
 
-/// The share of a whole that a number from 0 to 1 is; what is beyond those is they.
+/// The share of a whole that a number from 0 to 1 is, and not less; what is beyond those is they.
 pub fn share(of_one: f64) -> u32 {
-    (of_one * f64::from(u32::MAX)).round() as u32
+    (of_one * 4_294_967_296.0).ceil() as u32
 }
 
 impl Default for Config {

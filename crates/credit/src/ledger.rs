@@ -55,6 +55,7 @@ pub struct Opening {
     pub contributed: u64,
     pub value: i64,
     pub expected: u64,
+    pub used: u64,
 }
 
 /// What was counted beside reasons.
@@ -147,8 +148,8 @@ impl Ledger {
         if self.accounts.live >= self.config.neighbours {
             return Err(Refusal::Full);
         }
-        let Opening { account, mirror, contributed, value, expected } = opening;
-        let id = self.accounts.open(account, mirror, contributed);
+        let Opening { account, mirror, contributed, value, expected, used } = opening;
+        let id = self.accounts.open(account, mirror, [contributed, used]);
         self.accounts.expect(id, expected);
         if self.config.valuation {
             self.accounts.slots[id as usize].value = value.clamp(-crate::valuation::MOST, crate::valuation::MOST);

@@ -9,7 +9,8 @@ pub(crate) const WEIGHT_LEAST: u64 = 1 << 10;
 /// 192 bits, the last 112 of them behind the point.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Given {
-    high: u128,
+    /// The upper 128 bits as two words, to take 24 bytes.
+    high: [u64; 2],
     low: u64,
 }
 
@@ -17,17 +18,21 @@ impl Given {
     fn plus(self, rate: u128, us: u64) -> Self {
         let (us, mask) = (u128::from(us), u128::from(u64::MAX));
         let small = (rate & mask) * us + u128::from(self.low);
-        let high = self.high.wrapping_add((rate >> 64) * us).wrapping_add(small >> 64);
-        Self { high, low: small as u64 }
+        let high = joined(self.high).wrapping_add((rate >> 64) * us).wrapping_add(small >> 64);
+        Self { high: [high as u64, (high >> 64) as u64], low: small as u64 }
     }
 
     /// (self − before)·weight, in 1/2^48. True results are below 2^127.
     fn since(self, before: Self, weight: u64) -> u128 {
         let (low, borrow) = self.low.overflowing_sub(before.low);
-        let high = self.high.wrapping_sub(before.high).wrapping_sub(borrow.into());
+        let high = joined(self.high).wrapping_sub(joined(before.high)).wrapping_sub(borrow.into());
         let weight = u128::from(weight);
         high.wrapping_mul(weight).wrapping_add((u128::from(low) * weight) >> 64)
     }
+}
+
+fn joined([low, high]: [u64; 2]) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
 }
 
 /// Where a neighbour stood when it was last settled.
@@ -36,6 +41,8 @@ pub(crate) struct Stand {
     /// M, in the units of the epoch then.
     pub decaying: u128,
     given: Given,
+    /// What was given it and not booked yet, in 1/2^48.
+    pub part: u64,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -116,7 +123,7 @@ impl Mint {
 
     /// Where all stand now.
     pub fn stand(&self, clock: &Clock) -> Stand {
-        Stand { decaying: self.now, given: self.given.plus(self.rate, clock.now_us - self.since_us) }
+        Stand { decaying: self.now, given: self.given.plus(self.rate, clock.now_us - self.since_us), part: 0 }
     }
 
     /// What a neighbour of this weight was given between two stands, in 1/2^48.

@@ -61,11 +61,8 @@ pub(crate) struct Neighbour {
     /// What epoch amounts and stands are of, and when they were last settled.
     pub epoch: u64,
     pub settled_us: u64,
-    pub added_us: u64,
 
     pub account: Account,
-    /// What was minted and not booked yet, in 1/2^48.
-    pub minted_part: u64,
     pub weight: u64,
     pub stand: Stand,
 
@@ -75,8 +72,9 @@ pub(crate) struct Neighbour {
     pub expected_limit: u128,
     /// As `Mint::base_share`, when last settled.
     pub expected_stand: u128,
-    /// What we spent there, decaying; as amounts are kept.
+    /// What we spent there, and what it spent here, decaying; as amounts are kept.
     pub contributed: u128,
+    pub used: u128,
 
     pub report: u64,
     pub report_increase: u64,
@@ -114,6 +112,7 @@ impl Neighbour {
             self.account.amount = halved(self.account.amount, epochs);
             self.mirror.amount = halved(self.mirror.amount, epochs);
             self.contributed = halved(self.contributed, epochs);
+            self.used = halved(self.used, epochs);
             self.epoch = epoch;
         }
     }

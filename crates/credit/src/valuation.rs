@@ -1,53 +1,47 @@
 //! What a credit at each neighbour is worth: what is wanted there over what there is.
 
-use crate::connection::{Direction, SELF, rate_of};
+use crate::connection::{ABLE, Direction, SELF, rate_of};
 use crate::ledger::Ledger;
 use crate::power::{log2, times_exp2};
 
 /// Ten octaves, in 1/2^32: values stay within.
 pub(crate) const MOST: i64 = 10 << 32;
+/// ln 2 in millionths: what decays of a balance in a second is this over its half-life in microseconds.
+const LN_2: u128 = 693_147;
 
 impl Ledger {
-    /// target(n) = Σp share(p → n)·2^value(p)·account(p) / mirror(n), which the value of every n that credits flow to approaches by a
-    /// quarter. Only differences of values count, so that the mean of those in use is kept at 0, where idle ones return.
+    /// target(n) = wanted(n) / supply(n), at least 1, which the value of n approaches by a quarter. Wanted is what goes to n, each flow
+    /// at the value of where it comes from; supply is what n is taken to mint for us, what would decay of `mirror`, and what n pays here, all per second.
+    ///
+    /// So what is passed on to n comes to what there is of it, whatever there is. A flow from p to n lowers its own gain at both
+    /// ends, as supply(p) and wanted(n) rise with it: credits that run in circles do so at every node that they pass.
     pub(crate) fn valuate(&mut self) {
-        let Self { accounts, connections, .. } = self;
-        for id in 0..accounts.slots.len() {
-            let account = accounts.account(id as u32);
-            let n = &mut accounts.slots[id];
-            n.purse = 0;
-            // A credit of its announced flow stands for so much, in 1/2^32.
-            let worth = u128::from(times_exp2(account + 1, n.value)) << 32;
-            n.due = worth.checked_div(n.announced_in.into()).unwrap_or(0);
+        let Self { config, accounts, connections, .. } = self;
+        for n in &mut accounts.slots {
+            (n.purse, n.due) = (0, 0);
         }
         for connection in connections.iter().filter(|connection| connection.live()) {
             for direction in Direction::BOTH {
                 let (payer, payee) = (connection.payer(direction), connection.payee(direction));
-                let class = connection.flows[direction as usize].class_in;
-                if payer != SELF && payee != SELF && class > 0 {
-                    let offer = accounts.slots[payer as usize].due;
-                    accounts.slots[payee as usize].purse += offer * u128::from(rate_of(class));
+                let flow = &connection.flows[direction as usize];
+                let mut wanted = u64::from(rate_of(flow.class_out));
+                if payer != SELF {
+                    let paid = u64::from(rate_of(flow.class_in)) * u64::from(flow.ability) / u64::from(ABLE);
+                    let n = &mut accounts.slots[payer as usize];
+                    n.due += u128::from(paid);
+                    wanted = times_exp2(paid.saturating_sub(flow.load_rate.into()), n.value);
+                }
+                if payee != SELF {
+                    accounts.slots[payee as usize].purse += u128::from(wanted);
                 }
             }
         }
-        let (mut sum, mut in_use) = (0, 0);
         for id in 0..accounts.slots.len() {
-            let mirror = accounts.mirror(id as u32);
+            let decays = u128::from(accounts.mirror(id as u32)) * LN_2 / u128::from(config.half_life_us);
             let n = &mut accounts.slots[id];
-            if n.purse > 0 {
-                let target = log2(n.purse) - (32 << 32) - log2(u128::from(mirror) + 1);
-                n.value += (target - n.value) / 4;
-            }
-            if n.purse > 0 || n.announced_in > 0 {
-                sum += n.value;
-                in_use += 1;
-            } else {
-                n.value -= n.value / 64;
-            }
-        }
-        let mean = sum.checked_div(in_use).unwrap_or(0);
-        for n in accounts.slots.iter_mut().filter(|n| n.purse > 0 || n.announced_in > 0) {
-            n.value = (n.value - mean).clamp(-MOST, MOST);
+            let supply = decays + u128::from(n.expected) + n.due + 1;
+            let target = if n.purse > supply { log2(n.purse) - log2(supply) } else { 0 };
+            n.value = (n.value + (target - n.value) / 4).clamp(-MOST, MOST);
         }
     }
 }

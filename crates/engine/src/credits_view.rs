@@ -188,7 +188,7 @@ impl Engine {
             all.extend(self.credits.opening(now_us, id).map(|opening| (peer, opening)));
         }
         all.extend(self.credits.kept(now_us));
-        let account = |(peer, Opening { account, mirror, contributed, value, expected })| Account {
+        let account = |(peer, Opening { account, mirror, contributed, value, expected, .. })| Account {
             peer,
             account,
             mirror,
@@ -205,7 +205,7 @@ impl Engine {
         let away = |account: &&Account| account.peer != self.id && !self.credits.is_member(account.peer);
         let away: Vec<Account> = accounts.iter().filter(away).copied().collect();
         for &Account { peer, account, mirror, contributed, value, expected } in &away {
-            self.credits.keep(peer, now_us, Opening { account, mirror, contributed, value, expected });
+            self.credits.keep(peer, now_us, Opening { account, mirror, contributed, value, expected, used: 0 });
         }
         away.len()
     }

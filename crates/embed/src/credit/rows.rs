@@ -59,7 +59,7 @@ pub(super) fn neighbour(row: &NeighbourRow) -> [f64; NEIGHBOUR] {
         row.always as f64,
         row.load as f64,
         flag(row.leaving),
-        row.added_us as f64,
+        row.used as f64,
     ]
 }
 
