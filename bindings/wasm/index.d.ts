@@ -33,6 +33,7 @@ export class Engine {
   credits(now_us: number): string;
   creditsExport(now_us: number): string;
   creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  creditsReport(now_us: number): void;
   creditsConfigure(now_us: number, options: string): void;
   connectionOpen(now_us: number, circuit: number): number;
   connectionMove(now_us: number, connection: number, circuit: number): void;

@@ -102,6 +102,8 @@ export interface EngineBinding {
   creditsExport(now_us: number): string;
   /** Ids with a space between each, and five numbers for each, as `NodeHost.creditsRestore` has them. */
   creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  /** Tells neighbours what they have here. */
+  creditsReport(now_us: number): void;
   /** JSON of `CreditOptions`. */
   creditsConfigure(now_us: number, json: string): void;
   connectionOpen(now_us: number, circuit: number): number;

@@ -255,99 +255,6 @@ export interface LinkStats {
   age_ms: number;
 }
 
-/** What is kept of a neighbour's accounts. Credits; `value` is log2 of what a credit there is worth, `expected` credits per second. */
-export interface KeptAccount {
-  peer: string;
-  account: number;
-  mirror: number;
-  contributed: number;
-  value: number;
-  expected: number;
-}
-
-/** An account's books: it holds opening + minted − decayed − spent + earned. */
-export interface AccountBooks {
-  opening: number;
-  minted: number;
-  decayed: number;
-  spent: number;
-  earned: number;
-}
-
-/** A circuit's flow in one direction, totals since it was opened; see `CreditFlow` in ts/core/credit.ts. */
-export interface NodeFlow {
-  in: number;
-  out: number;
-  weight: number;
-  paid: number;
-  throttled: number;
-  rent: number;
-  always: number;
-  load: number;
-  rest: number;
-  passed: number;
-  charged: number;
-  bytes: number;
-}
-
-/** All of a node's accounts, as JSON; see `CreditNeighbour`, `CreditConnection` and `CreditBooks` in ts/core/credit.ts. */
-export interface NodeCredits {
-  now_us: number;
-  increase: number;
-  halfLife_us: number;
-  free: boolean;
-  /** Circuits over capacity, 0 to 1. */
-  fill: number;
-  neighbours: (KeptAccount & {
-    increase: number;
-    connections: number;
-    /** What the neighbour last said of `mirror`, and of what it mints for us. */
-    report: number | null;
-    reportIncrease: number | null;
-    /** Credits per byte charged for load on the link to it. */
-    price: number;
-    announcedIn: number;
-    announcedOut: number;
-    books: AccountBooks;
-    mirrorBooks: AccountBooks;
-    throttled: number;
-    overdrawn: number;
-    carry: number;
-    rent: number;
-    always: number;
-    load: number;
-  })[];
-  circuits: {
-    circuit: CircuitId;
-    role: 'client' | 'relay' | 'exit' | null;
-    /** Node ids; null for this node, or one whose last link is gone. */
-    previous: string | null;
-    next: string | null;
-    rented: boolean;
-    arrears: number;
-    own: number;
-    forward: NodeFlow;
-    backward: NodeFlow;
-  }[];
-  books: AccountBooks & { burned: number } & Record<
-      | 'paid'
-      | 'own'
-      | 'rent'
-      | 'always'
-      | 'load'
-      | 'turned'
-      | 'home'
-      | 'rest'
-      | 'valuedUp'
-      | 'valuedDown'
-      | 'passed'
-      | 'carry'
-      | 'kept'
-      | 'overdrawn',
-      number
-    >;
-}
-
 export interface CircuitStats {
   circuit: CircuitId;
   role: 'client' | 'relay' | 'exit';
@@ -479,7 +386,7 @@ export interface NodeHost {
    * what comes): a class from 0, none, to 8, 1,000 · 4^(c − 1) credits per second.
    */
   circuitFlow(circuit: CircuitId, creditClass: number): void;
-  /** JSON of `NodeCredits`: the accounts with all neighbours, the flows of all circuits, the books. */
+  /** JSON of `NodeCredits` (ts/core/node-credits.ts): the accounts with all neighbours, the flows of all circuits, the books. */
   credits(): string;
   /** JSON of `KeptAccount[]`: what is to be kept of accounts through a restart, of neighbours that are away, too. */
   creditsExport(): string;
@@ -488,6 +395,8 @@ export interface NodeHost {
    * order. How many were taken.
    */
   creditsRestore(peers: string[], numbers: Float64Array): number;
+  /** Tells neighbours what they have here: once that is where a crash cannot take it back. */
+  creditsReport(): void;
   /** JSON of `CreditOptions`: other settings from now on, what is left out as by default. Half-life, periods and capacity stay. */
   creditsConfigure(json: string): void;
   /** Inner QUIC to the circuit's exit, whose identity is proven before it resolves. */

@@ -34,6 +34,7 @@ const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'credits',
   'creditsExport',
   'creditsRestore',
+  'creditsReport',
   'creditsConfigure',
 ]);
 

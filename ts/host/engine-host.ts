@@ -184,6 +184,10 @@ class EngineHost implements NodeHost, AdoptingHost {
     return this.#call((engine, now_us) => engine.creditsRestore(now_us, peers.join(' '), numbers));
   }
 
+  creditsReport(): void {
+    this.#call((engine, now_us) => engine.creditsReport(now_us));
+  }
+
   creditsConfigure(json: string): void {
     this.#call((engine, now_us) => engine.creditsConfigure(now_us, json));
   }

@@ -72,6 +72,7 @@ const ENGINE_TAKES: { [K in keyof EngineBinding]: Kind[] } = {
   credits: ['number'],
   creditsExport: ['number'],
   creditsRestore: ['number', 'string', 'numbers'],
+  creditsReport: ['number'],
   creditsConfigure: ['number', 'string'],
   connectionOpen: ['number', 'number'],
   connectionMove: ['number', 'number', 'number'],

@@ -57,6 +57,7 @@ const CALLS = [
   'credits',
   'creditsExport',
   'creditsRestore',
+  'creditsReport',
   'creditsConfigure',
   'connectionOpen',
   'connectionMove',

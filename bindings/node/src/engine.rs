@@ -159,6 +159,11 @@ impl Engine {
     }
 
     #[napi]
+    pub fn credits_report(&mut self, now_us: f64) -> Result<()> {
+        self.0.credits_report(now_us).map_err(thrown)
+    }
+
+    #[napi]
     pub fn credits_configure(&mut self, now_us: f64, options: String) -> Result<()> {
         self.0.credits_configure(now_us, &options).map_err(thrown)
     }

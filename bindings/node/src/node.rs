@@ -381,6 +381,11 @@ impl NativeNode {
         Ok(taken as u32)
     }
 
+    #[napi]
+    pub fn credits_report(&self) -> Result<()> {
+        self.with(|node| node.credits_report())
+    }
+
     /// JSON of `CreditChangeable`.
     #[napi]
     pub fn credits_configure(&self, options: String) -> Result<()> {

@@ -174,6 +174,11 @@ impl Engine {
         self.engine.credits_restore(now_us, peers, numbers).map_err(thrown)
     }
 
+    #[wasm_bindgen(js_name = creditsReport)]
+    pub fn credits_report(&mut self, now_us: f64) -> Result<(), JsError> {
+        self.engine.credits_report(now_us).map_err(thrown)
+    }
+
     #[wasm_bindgen(js_name = creditsConfigure)]
     pub fn credits_configure(&mut self, now_us: f64, options: &str) -> Result<(), JsError> {
         self.engine.credits_configure(now_us, options).map_err(thrown)

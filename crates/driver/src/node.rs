@@ -237,6 +237,11 @@ impl Node {
         });
     }
 
+    /// Tells neighbours what they have here: once that is where a crash cannot take it back.
+    pub fn credits_report(&self) {
+        self.act(|node| node.world.borrow_mut().engine.credits_report(Instant::now()));
+    }
+
     /// Other settings from now on: what is left out is as it is by default; half-life and periods stay.
     pub fn credits_configure(&self, credits: Credits, answer: Answer<()>) {
         self.act(move |node| {

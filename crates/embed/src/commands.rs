@@ -95,6 +95,14 @@ impl EmbeddedEngine {
         Ok(state.engine.credits_restore(now, &accounts) as u32)
     }
 
+    /// Tells neighbours what they have here.
+    pub fn credits_report(&mut self, now_us: f64) -> Result<(), Failure> {
+        let state = self.open()?;
+        let now = state.at(now_us)?;
+        state.engine.credits_report(now);
+        Ok(())
+    }
+
     /// JSON of `CreditOptions`, from now on; half-life and periods stay.
     pub fn credits_configure(&mut self, now_us: f64, options: &str) -> Result<(), Failure> {
         let state = self.open()?;

@@ -18,8 +18,6 @@ use crate::api::CircuitId;
 use crate::circuits::{Circuit, RelayCircuit};
 use crate::engine::Engine;
 
-/// How often a neighbour is told what it has here.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// Accounts kept of neighbours that are away, at most.
 const KEPT_MAX: usize = 10_000;
 
@@ -52,7 +50,6 @@ pub(crate) struct Credits {
     circuits: Vec<(CircuitId, [u64; 2])>,
     changes: Vec<Change>,
     settle_at: Option<Instant>,
-    report_at: Instant,
 }
 
 impl Credits {
@@ -69,7 +66,6 @@ impl Credits {
             circuits: Vec::new(),
             changes: Vec::new(),
             settle_at: None,
-            report_at: now,
         })
     }
 
@@ -106,6 +102,7 @@ impl Credits {
             account: aged(opening.account),
             mirror: aged(opening.mirror),
             contributed: aged(opening.contributed),
+            used: aged(opening.used),
             ..opening
         }
     }
@@ -129,7 +126,7 @@ impl Credits {
     pub fn opening(&mut self, now_us: u64, neighbour: u32) -> Option<Opening> {
         let row = self.ledger.neighbour(now_us, neighbour).ok()?;
         let [account, mirror, contributed] = [row.account, row.mirror, row.contributed];
-        Some(Opening { account, mirror, contributed, value: row.value, expected: row.expected })
+        Some(Opening { account, mirror, contributed, value: row.value, expected: row.expected, used: row.used })
     }
 
     /// Keeps the accounts of one that is away; of too many, those that left first go.
@@ -338,16 +335,14 @@ impl Engine {
             self.credit_weigh(row.connection);
             from = row.connection + 1;
         }
-        if self.credits.report_at <= now {
-            self.credits.report_at = now + REPORT_EVERY;
-            self.send_reports(now_us);
-        }
         if self.credits.is_busy() {
             self.credits.wake(now);
         }
     }
 
-    fn send_reports(&mut self, now_us: u64) {
+    /// Tells the neighbours with circuits what they have here. To be called once that is where a crash cannot take it back.
+    pub fn credits_report(&mut self, now: Instant) {
+        let now_us = self.credits.us(now);
         for (peer, neighbour) in self.credits.members() {
             let Ok(row) = self.credits.ledger.neighbour(now_us, neighbour) else { continue };
             let Some(link) = self.link_to(peer).filter(|link| self.links.get(link).is_some_and(|l| l.accounts)) else {
