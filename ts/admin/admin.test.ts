@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { splitHostPort } from '../base/config/index.js';
 import { NetworkError } from '../base/errors.js';
+import { type CreditsReport, describeCredits } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 import { type AdminServer, startAdmin } from './server.js';
@@ -67,6 +68,63 @@ const paths: PathsReport = {
   },
 };
 
+const books = { opening: 0, minted: 700, decayed: 20, spent: 300, earned: 120 };
+const credits: CreditsReport = describeCredits(
+  {
+    now_us: 12_000_000,
+    increase: 1_000_000,
+    halfLife_us: 600e6,
+    free: false,
+    fill: 0.25,
+    neighbours: [
+      {
+        peer: ID,
+        account: 500,
+        mirror: 800,
+        report: 790,
+        reportIncrease: 100,
+        contributed: 120,
+        value: -1,
+        increase: 100,
+        expected: 100,
+        connections: 2,
+        price: 0.5,
+        announcedIn: 4000,
+        announcedOut: 1000,
+        books,
+        mirrorBooks: books,
+        throttled: 31,
+        overdrawn: 0,
+        carry: -3,
+        rent: 1,
+        always: 2,
+        load: 32,
+      },
+    ],
+    circuits: [],
+    books: {
+      ...books,
+      burned: 0,
+      paid: 300,
+      own: 33,
+      rent: 1,
+      always: 2,
+      load: 32,
+      turned: 0,
+      home: 11,
+      rest: 265,
+      valuedUp: 0,
+      valuedDown: 0,
+      passed: 260,
+      carry: -3,
+      kept: 0,
+      overdrawn: 0,
+    },
+  },
+  null,
+  () => -180,
+);
+
 let server: AdminServer;
 let port: number;
 let folder: string;
@@ -77,6 +135,7 @@ beforeAll(async () => {
     status: async () => status,
     peers: async () => [],
     paths: () => paths,
+    credits: () => credits,
     ping: async (id: string) => {
       if (id !== ID) throw new NetworkError('peer_unknown', 'no descriptor of that node', { hint: 'wait for gossip' });
       return { rtt_us: 42, rtts_us: [42, 43] };
@@ -113,7 +172,7 @@ function ask(path: string, headers: Record<string, string> = {}, body?: string):
 }
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
-const PATHS = ['/livez', '/readyz', '/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/nowhere'];
+const PATHS = ['/livez', '/readyz', '/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/v1/credits', '/nowhere'];
 
 // docs/threats.md, row 21.
 test.each(PATHS)('%s refuses a foreign Host and a foreign Origin, even with the token', async (path) => {
@@ -145,7 +204,7 @@ test('a page cannot make the node ping: cross-site POST is refused, and so is on
   expect((await ask('/v1/ping', {}, body)).status).toBe(401);
 });
 
-test.each(['/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/nowhere'])(
+test.each(['/metrics', '/v1/status', '/v1/peers', '/v1/paths', '/v1/credits', '/nowhere'])(
   '%s without the right token is 401',
   async (path) => {
     for (const authorization of ['', 'Bearer ', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`, `Bearer ${TOKEN.slice(1)}`]) {
@@ -203,6 +262,23 @@ test('metrics are Prometheus text with every counter once and drops by reason', 
       'wayfare_egress_verdicts_total{kind="blocked"} 2',
     ]),
   );
+});
+
+test('credits are told to whoever has the token; metrics name no neighbour', async () => {
+  const { body } = await ask('/v1/credits', bearer);
+  expect(JSON.parse(body)).toEqual({ schema: 'wayfare.credits', version: 1, ...credits });
+  const metrics = (await ask('/metrics', bearer)).body;
+  expect(metrics).not.toContain(ID);
+  for (const line of [
+    'wayfare_credits_balance{account="here"} 500',
+    'wayfare_credits_balance{account="there"} 800',
+    'wayfare_credits_total{by="spent"} 300',
+    'wayfare_credits_rewards_total{for="load"} 32',
+    'wayfare_credits_throttled_total 31',
+    'wayfare_credits_price_max 0.5',
+    'wayfare_circuit_table_fill 0.25',
+  ])
+    expect(metrics.split('\n')).toContain(line);
 });
 
 test('paths are told to whoever has the token, with their destinations; metrics name none', async () => {

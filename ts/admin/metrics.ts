@@ -1,4 +1,5 @@
 /** A node's figures as Prometheus text (exposition format 0.0.4). No label names a peer or a destination. */
+import type { CreditsReport } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 
@@ -6,7 +7,7 @@ type Sample = [labels: Record<string, string>, value: number];
 
 const quoted = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
 
-export function renderMetrics(status: NodeStatus, paths: PathsReport, version: string): string {
+export function renderMetrics(status: NodeStatus, paths: PathsReport, credits: CreditsReport, version: string): string {
   const out: string[] = [];
   const metric = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]) => {
     out.push(`# HELP wayfare_${name} ${help}`, `# TYPE wayfare_${name} ${type}`);
@@ -85,6 +86,35 @@ export function renderMetrics(status: NodeStatus, paths: PathsReport, version: s
     [{ what: 'destinations' }, counts.destinations_evicted],
   ]);
   metric('egress_memory_bytes', 'gauge', 'Memory of the choice of exits.', one(counts.memory_bytes));
+  const { books, neighbours } = credits;
+  const sum = (of: (n: (typeof neighbours)[number]) => number): number => neighbours.reduce((all, n) => all + of(n), 0);
+  metric('credits_balance', 'gauge', 'Credits on all accounts: what neighbours may spend here, and this node there.', [
+    [{ account: 'here' }, sum((n) => n.account)],
+    [{ account: 'there' }, sum((n) => n.mirror)],
+  ]);
+  metric('credits_total', 'counter', 'What has moved the accounts here.', [
+    [{ by: 'minted' }, books.minted],
+    [{ by: 'decayed' }, books.decayed],
+    [{ by: 'spent' }, books.spent],
+    [{ by: 'earned' }, books.earned],
+  ]);
+  metric('credits_rewards_total', 'counter', 'What this node has kept of what passed.', [
+    [{ for: 'load' }, books.load],
+    [{ for: 'always' }, books.always],
+    [{ for: 'rent' }, books.rent],
+  ]);
+  metric('credits_own_total', 'counter', 'What own flows spent, and what came home of it.', [
+    [{ way: 'out' }, books.own],
+    [{ way: 'home' }, books.home],
+  ]);
+  metric('credits_throttled_total', 'counter', 'Announced by neighbours and not paid.', one(sum((n) => n.throttled)));
+  metric(
+    'credits_price_max',
+    'gauge',
+    'Credits per byte of the dearest link.',
+    one(Math.max(0, ...neighbours.map((n) => n.price))),
+  );
+  metric('circuit_table_fill', 'gauge', 'How full the table of circuits is, 0 to 1.', one(credits.fill));
   metric('reader_bytes', 'gauge', 'Bytes held for readers that have not read them.', one(host.reader_bytes));
   metric('cpu_seconds_total', 'counter', 'CPU time of the packet thread.', one(host.cpu_us / 1e6));
   const drops = Object.entries(host.drops).map(([reason, count]): Sample => [{ reason }, count]);

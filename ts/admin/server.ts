@@ -8,6 +8,7 @@ import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { isLoopback, joinHostPort, splitHostPort } from '../base/config/index.js';
 import { asWayfareError, ConfigError, errorOf, SystemError } from '../base/errors.js';
+import type { CreditsReport } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodePeer, NodeStatus } from '../runtime/options.js';
 import { judge } from './guard.js';
@@ -18,6 +19,7 @@ export interface AdminNode {
   status(): Promise<NodeStatus>;
   peers(): Promise<NodePeer[]>;
   paths(): PathsReport;
+  credits(): CreditsReport;
   ping(id: string, count?: number): Promise<{ rtt_us: number; rtts_us: number[] }>;
 }
 
@@ -62,13 +64,14 @@ export function adminApp(node: AdminNode, options: AdminOptions, port: () => num
     return ready ? c.text('ok\n') : c.text(`not ready: ${reasons.join('; ')}\n`, 503);
   });
   app.get('/metrics', async (c) =>
-    c.text(renderMetrics(await node.status(), node.paths(), options.version), 200, {
+    c.text(renderMetrics(await node.status(), node.paths(), node.credits(), options.version), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     }),
   );
   app.get('/v1/status', async (c) => c.json({ schema: 'wayfare.status', version: 1, ...(await node.status()) }));
   app.get('/v1/peers', async (c) => c.json({ schema: 'wayfare.peers', version: 1, peers: await node.peers() }));
   app.get('/v1/paths', (c) => c.json({ schema: 'wayfare.paths', version: 1, ...node.paths() }));
+  app.get('/v1/credits', async (c) => c.json({ schema: 'wayfare.credits', version: 1, ...node.credits() }));
   app.post('/v1/ping', async (c) => {
     const { id, count } = (await c.req.json().catch(() => ({}))) as { id?: unknown; count?: unknown };
     if (
@@ -83,7 +86,10 @@ export function adminApp(node: AdminNode, options: AdminOptions, port: () => num
   app.notFound((c) =>
     c.json(
       {
-        error: { code: 'not_found', message: 'valid: /livez /readyz /metrics /v1/status /v1/peers /v1/paths /v1/ping' },
+        error: {
+          code: 'not_found',
+          message: 'valid: /livez /readyz /metrics /v1/status /v1/peers /v1/paths /v1/credits /v1/ping',
+        },
       },
       404,
     ),

@@ -1,6 +1,7 @@
 /**
  * What the credit system tells other parts of a node, and where its accounts outlive the process (docs/decisions/0011-credits.md).
  */
+import type { KeptAccount } from '../core/node-credits.js';
 
 /** What neighbours have done for this node, and have had of it. */
 export interface Reputation {
@@ -19,17 +20,8 @@ export interface Price {
   gain(from: string, to: string): number;
 }
 
-/** What is kept of a neighbour. Amounts are credits. */
-export interface KeptAccount {
-  /** Its id, 64 hex digits. */
-  peer: string;
-  account: number;
-  mirror: number;
-  contributed: number;
-  /** log2 of what a credit there is worth. */
-  value: number;
-  /** Credits per second that `mirror` is taken to rise by itself. */
-  expected: number;
+/** What is on disk of a neighbour. Amounts are credits. */
+export interface StoredAccount extends KeptAccount {
   /** For reputation: what was spent there and here since the neighbour was first met. */
   earned: number;
   spent: number;
@@ -38,8 +30,8 @@ export interface KeptAccount {
 /** Accounts on disk. Amounts are absolute, so that writing something twice is writing it once. */
 export interface AccountStore {
   /** What was saved last, and when (Unix time). */
-  load(): { accounts: KeptAccount[]; saved_ms: number };
+  load(): { accounts: StoredAccount[]; saved_ms: number };
   /** Replaces these peers' accounts, all or none; when it returns, they have outlived the process. */
-  save(accounts: readonly KeptAccount[], saved_ms: number): void;
+  save(accounts: readonly StoredAccount[], saved_ms: number): void;
   close(): void;
 }

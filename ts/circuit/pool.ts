@@ -49,6 +49,8 @@ export interface RouteEnd {
 export interface Route {
   readonly connection: ConnectionId;
   circuit: Circuit;
+  /** Whose streams it takes; a spare is nobody's yet. */
+  key?: string;
   readonly made_ms: number;
   streams: number;
   used_ms: number;
@@ -64,6 +66,8 @@ export interface PoolParts {
   builder: Builder;
   suspicion: Suspicion;
   options?: Partial<PoolOptions>;
+  /** A route is somebody's from now on, or has moved to another circuit. */
+  onUse?(route: Route): void;
   /** A route was made, moved, or given up. */
   onChange?(change: 'made' | 'moved' | 'lost', path: string[]): void;
   /** No circuit to this exit is to be had, or it broke a connection off under its streams. */
@@ -109,7 +113,7 @@ export class CircuitPool {
       const over = () => this.#making.delete(isolation);
       making.then((route) => {
         over();
-        this.#current.set(isolation, route);
+        this.#use(key, isolation, route);
       }, over);
     }
     return making;
@@ -123,9 +127,15 @@ export class CircuitPool {
     const spare = this.#spares.get(exit);
     if (spare === undefined || !this.#isFresh(spare) || spare.replacing) return undefined;
     this.#spares.delete(exit);
-    this.#current.set(isolation, spare);
+    this.#use(key, isolation, spare);
     this.#refill();
     return spare;
+  }
+
+  #use(key: string, isolation: string, route: Route): void {
+    route.key = key;
+    this.#current.set(isolation, route);
+    this.#parts.onUse?.(route);
   }
 
   /** To these exits a spare is kept from now on, as far as there may be so many: the first ones first. */
@@ -297,6 +307,7 @@ export class CircuitPool {
         if ((host.circuitStats(circuit.id)?.packets_backward ?? 0) > 0) suspicion.worked(circuit.path);
       });
       this.#lingering.add(cancel);
+      this.#parts.onUse?.(route);
       this.#parts.onChange?.('moved', route.circuit.path);
     } catch (error) {
       log.warn('circuit lost, its streams with it', { why, code: asWayfareError(error, 'circuit_failed').code });

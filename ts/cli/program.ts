@@ -4,6 +4,7 @@ import { asWayfareError } from '../base/errors.js';
 import { ask } from './commands/ask.js';
 import { bench } from './commands/bench.js';
 import { config } from './commands/config.js';
+import { creditsCommand } from './commands/credits.js';
 import { keygen } from './commands/keygen.js';
 import { sim } from './commands/sim.js';
 import { start } from './commands/start.js';
@@ -30,6 +31,7 @@ function build(io: Io, setCode: (code: number) => void): Command {
   up(program, io);
   keygen(program, io);
   ask(program, io);
+  creditsCommand(program, io);
   bench(program, io);
   sim(program, io, setCode);
   config(program, io);

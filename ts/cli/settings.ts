@@ -100,6 +100,7 @@ export async function nodeOptions(settings: Settings): Promise<NodeOptions> {
     exit: config.exit,
     hops: config.path.hops,
     egress: egressOf(config),
+    credit: creditOf(config),
     limits: limitsOf(config),
   };
 }
@@ -115,6 +116,11 @@ function webOptions({ config, file }: Settings): Pick<NodeOptions, 'web'> {
 function egressOf({ egress }: Config): NonNullable<NodeOptions['egress']> {
   const { race_explore, race_most, ...rest } = egress;
   return { ...rest, raceExplore: race_explore, raceMost: race_most };
+}
+
+function creditOf({ credit }: Config): NonNullable<NodeOptions['credit']> {
+  const { half_life_s, always_share, ...rest } = credit;
+  return { ...rest, halfLife_s: half_life_s, alwaysShare: always_share };
 }
 
 function limitsOf({ limits }: Config): NonNullable<NodeOptions['limits']> {

@@ -3,7 +3,7 @@
  *
  * Invariant: a neighbour is told of no balance that a crash could take back; what is restored is absolute, so that nothing counts twice.
  */
-import type { AccountStore, KeptAccount } from '../base/credit.js';
+import type { AccountStore, StoredAccount } from '../base/credit.js';
 import { asWayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import { every } from '../core/timing.js';
@@ -15,7 +15,7 @@ export interface KeeperParts {
   clock: Clock;
   log: Log;
   /** The accounts as they are now. */
-  accounts(): Promise<KeptAccount[]>;
+  accounts(): StoredAccount[];
   /** Tells each neighbour what it may spend here. */
   report(): void;
   /** In which a balance halves. */
@@ -23,7 +23,7 @@ export interface KeeperParts {
 }
 
 /** What is left of these accounts after `elapsed_ms`: the part that increase is to fill again comes by itself. A clock set back is no time. */
-export function aged(accounts: readonly KeptAccount[], elapsed_ms: number, halfLife_us: number): KeptAccount[] {
+export function aged(accounts: readonly StoredAccount[], elapsed_ms: number, halfLife_us: number): StoredAccount[] {
   const left = 2 ** (-Math.max(0, elapsed_ms) / (halfLife_us / 1000));
   return accounts.map((kept) => ({
     ...kept,
@@ -36,7 +36,6 @@ export function aged(accounts: readonly KeptAccount[], elapsed_ms: number, halfL
 export class AccountKeeper {
   readonly #parts: KeeperParts;
   #stop: () => void = () => {};
-  #saving: Promise<void> | null = null;
   /** What each peer's line was when it was last written. */
   readonly #written = new Map<string, string>();
 
@@ -45,7 +44,7 @@ export class AccountKeeper {
   }
 
   /** What was kept, as it is worth now. */
-  restored(): KeptAccount[] {
+  restored(): StoredAccount[] {
     const { store, clock, halfLife_us } = this.#parts;
     const { accounts, saved_ms } = store.load();
     return aged(accounts, clock.now_ms() - saved_ms, halfLife_us);
@@ -53,22 +52,20 @@ export class AccountKeeper {
 
   start(): void {
     const { clock, log } = this.#parts;
-    const save = () =>
-      void this.save().catch((error) => log.error('accounts were not saved', { code: asWayfareError(error).code }));
+    const save = () => {
+      try {
+        this.save();
+      } catch (error) {
+        log.error('accounts were not saved', { code: asWayfareError(error).code });
+      }
+    };
     this.#stop = every(clock, () => SAVE_EVERY_MS, save);
   }
 
-  /** Saves what has changed, then tells the neighbours. */
-  save(): Promise<void> {
-    this.#saving ??= this.#save().finally(() => {
-      this.#saving = null;
-    });
-    return this.#saving;
-  }
-
-  async #save(): Promise<void> {
+  /** Saves what has changed, then tells the neighbours. Throws `store_failed`; then nobody is told. */
+  save(): void {
     const { store, clock, accounts, report } = this.#parts;
-    const changed = (await accounts()).filter((kept) => this.#written.get(kept.peer) !== JSON.stringify(kept));
+    const changed = accounts().filter((kept) => this.#written.get(kept.peer) !== JSON.stringify(kept));
     if (changed.length > 0) {
       store.save(changed, clock.now_ms());
       for (const kept of changed) this.#written.set(kept.peer, JSON.stringify(kept));
@@ -76,10 +73,13 @@ export class AccountKeeper {
     report();
   }
 
-  /** Saves for the last time. */
-  async close(): Promise<void> {
+  /** Saves for the last time, unless there is nothing that is to be. */
+  close(save = true): void {
     this.#stop();
-    await this.save();
-    this.#parts.store.close();
+    try {
+      if (save) this.save();
+    } finally {
+      this.#parts.store.close();
+    }
   }
 }

@@ -2,6 +2,7 @@
  * The owner's priorities: how many credits per second the flows of which application announce. Rules are tried in order, the
  * first that fits decides; a flow that none fits gets the default.
  */
+import { isPriority, PRIORITY } from '../base/config/priority.js';
 import { UsageError } from '../base/errors.js';
 import { CREDIT_CLASSES, creditRate } from '../core/credit.js';
 
@@ -21,7 +22,6 @@ export interface PriorityRule {
   class: number;
 }
 
-const RULE = /^(inlet|user|port|host)\s+(\S+)\s*=\s*(\d+)$/;
 const HINT =
   'write "inlet socks = 4000", "user alice = 64000", "port 22 = 256000" or "host *.example.org = 1000", credits per second at the end';
 
@@ -34,22 +34,19 @@ export function classOf(rate: number): number {
 
 /** A rule as it stands in a configuration. Throws `argument_invalid` and says how one is written. */
 export function parsePriority(text: string): PriorityRule {
-  const [, what, value, rate] = RULE.exec(text.trim()) ?? [];
-  const fits = what === undefined || value === undefined ? undefined : fitting(what, value);
-  if (fits === undefined) throw new UsageError('argument_invalid', `"${text}" is no priority`, { hint: HINT });
-  return { fits, class: classOf(Number(rate)) };
+  if (!isPriority(text)) throw new UsageError('argument_invalid', `"${text}" is no priority`, { hint: HINT });
+  const [, what = '', value = '', rate] = PRIORITY.exec(text.trim()) ?? [];
+  return { fits: fitting(what, value), class: classOf(Number(rate)) };
 }
 
-function fitting(what: string, value: string): Fits | undefined {
+function fitting(what: string, value: string): Fits {
   switch (what) {
     case 'inlet':
       return (flow) => flow.inlet === value;
     case 'user':
       return (flow) => flow.user === value;
-    case 'port': {
-      const port = Number(value);
-      return Number.isInteger(port) && port >= 1 && port <= 65535 ? (flow) => flow.port === port : undefined;
-    }
+    case 'port':
+      return (flow) => flow.port === Number(value);
     default: {
       const name = value.toLowerCase();
       if (!name.startsWith('*.')) return (flow) => flow.host.toLowerCase() === name;
@@ -61,15 +58,16 @@ function fitting(what: string, value: string): Fits | undefined {
 
 export class Priorities {
   readonly #rules: readonly PriorityRule[];
-  readonly #default: number;
+  /** The class of flows that no rule fits. */
+  readonly usual: number;
 
   /** `rate`: credits per second of flows that no rule fits. */
   constructor(rules: readonly string[], rate: number) {
     this.#rules = rules.map(parsePriority);
-    this.#default = classOf(rate);
+    this.usual = classOf(rate);
   }
 
   classFor(flow: FlowAsked): number {
-    return this.#rules.find((rule) => rule.fits(flow))?.class ?? this.#default;
+    return this.#rules.find((rule) => rule.fits(flow))?.class ?? this.usual;
   }
 }

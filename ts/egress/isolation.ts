@@ -14,3 +14,12 @@ export interface FlowOrigin {
 /** Equal for two flows if and only if inlet, user and password are. */
 export const isolationKey = ({ inlet, user, password }: FlowOrigin): string =>
   JSON.stringify([inlet, user ?? null, password ?? null]);
+
+/** A circuit announces one class of credits, so flows of another than the usual one take circuits of their own. */
+export const withFlowClass = (key: string, flowClass: number): string => `flow:${flowClass}|${key}`;
+
+/** The class in such a key; `undefined` in one without. */
+export function flowClassOf(key: string): number | undefined {
+  const [, flowClass] = /^flow:(\d)\|/.exec(key) ?? [];
+  return flowClass === undefined ? undefined : Number(flowClass);
+}

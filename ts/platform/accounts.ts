@@ -4,7 +4,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { AccountStore, KeptAccount } from '../base/credit.js';
+import type { AccountStore, StoredAccount } from '../base/credit.js';
 import { SystemError } from '../base/errors.js';
 
 const SCHEMA = `
@@ -42,7 +42,7 @@ export function openAccounts(file: string): AccountStore {
       try {
         const rows = database.prepare(`SELECT peer, ${COLUMNS.join(', ')} FROM accounts`).all();
         const saved = database.prepare('SELECT saved_ms FROM saved').get() as { saved_ms: number } | undefined;
-        return { accounts: rows as unknown as KeptAccount[], saved_ms: saved?.saved_ms ?? 0 };
+        return { accounts: rows as unknown as StoredAccount[], saved_ms: saved?.saved_ms ?? 0 };
       } catch (cause) {
         throw failed('read', cause);
       }

@@ -6,6 +6,7 @@ import { WayfareNode } from '../embed/node.js';
 import { createNodeOn } from '../runtime/create.js';
 import { MemoryStore } from '../runtime/memory-store.js';
 import type { NodeOptions, Platform } from '../runtime/options.js';
+import { openAccounts } from './accounts.js';
 import { readAuthority } from './authority.js';
 import { systemClock, systemRandom } from './clock.js';
 import { createNativeHost, nativeCore, newCertificate } from './native.js';
@@ -62,6 +63,7 @@ export {
 export { type InboundConnection, type ListenOptions, NodeListener } from '../runtime/inbound.js';
 export type { DialOptions } from '../runtime/node.js';
 export type {
+  CreditNodeOptions,
   ExitChoiceOptions,
   Listening,
   ListenProxyOptions,
@@ -99,6 +101,7 @@ export function nodePlatform(log: Log = silent): Platform {
       const store = await FileStore.open(dataDir);
       return { store, pathOf: (name) => store.path(name) };
     },
+    openAccounts,
   };
 }
 

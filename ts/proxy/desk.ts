@@ -13,6 +13,7 @@ import {
   type ProxyMoved,
   type ProxyRequestId,
 } from '../core/host.js';
+import type { FlowAsked } from '../credit/priorities.js';
 import type { Egress, ExitFlow } from '../egress/egress.js';
 import { isolationKey } from '../egress/isolation.js';
 import type { CallOff } from '../egress/race.js';
@@ -21,6 +22,8 @@ export interface DeskParts {
   host: NodeHost;
   log: Log;
   egress: Pick<Egress, 'connect'>;
+  /** The isolation key of a flow of this priority. Default: as it is. */
+  keyFor?(isolation: string, flow: FlowAsked): string;
 }
 
 type Asked = Extract<HostEvent, { type: 'proxy_request' }>;
@@ -142,8 +145,8 @@ export class ProxyDesk {
     else if (!request.opened) request.left.happened();
   }
 
-  async #answer({ request: id, kind, host: name, port, user, source }: Asked): Promise<void> {
-    const { host, egress, log } = this.#parts;
+  async #answer({ request: id, kind, protocol: inlet, host: name, port, user, source }: Asked): Promise<void> {
+    const { host, egress, log, keyFor } = this.#parts;
     if (this.#draining) return host.proxyRefuse(id, 'draining');
     if (kind === 'udp') return host.proxyAccept(id);
     const request: Request = {
@@ -154,7 +157,9 @@ export class ProxyDesk {
       early: [],
     };
     this.#open.set(id, request);
-    const isolation = user === undefined ? '' : isolationKey({ inlet: 'proxy', user });
+    const own = user === undefined ? '' : isolationKey({ inlet: 'proxy', user });
+    const asked = { inlet: inlet === 'http' ? 'http' : 'socks', user: nameOf(user), host: name, port };
+    const isolation = keyFor?.(own, asked) ?? own;
     const protocol = kind === 'tcp' ? 'tcp' : 'udp';
     try {
       const { flow } = await egress.connect(
@@ -178,5 +183,17 @@ export class ProxyDesk {
       request.attempts.set(connection, { resolve, reject });
       this.#parts.host.proxyAssign(id, connection);
     });
+  }
+}
+
+/** The name in what the driver has made of name and password: `name:password`, percent-encoded. */
+function nameOf(user: string | undefined): string | undefined {
+  if (user === undefined) return undefined;
+  const name = user.slice(0, user.indexOf(':'));
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // Bytes that are no text have no name that a rule could hold.
+    return name;
   }
 }

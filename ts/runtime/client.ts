@@ -11,6 +11,7 @@ import { hasPath } from '../circuit/path.js';
 import { CircuitPool, type Route } from '../circuit/pool.js';
 import { Suspicion } from '../circuit/suspicion.js';
 import type { HostEvent, NodeHost } from '../core/host.js';
+import type { FlowAsked } from '../credit/priorities.js';
 import { Egress, type ExitChange } from '../egress/egress.js';
 import { isolationKey } from '../egress/isolation.js';
 import type { PathsReport } from '../egress/report.js';
@@ -38,6 +39,10 @@ export interface ClientParts {
   watch: WatchFlow;
   onPath(change: 'made' | 'moved' | 'lost', path: readonly string[]): void;
   onExit(change: ExitChange): void;
+  /** A circuit is somebody's, or another has taken its place. */
+  onUse(): void;
+  /** The isolation key of a flow of this priority. */
+  keyFor(isolation: string, flow: FlowAsked): string;
 }
 
 export class ClientSide {
@@ -88,6 +93,7 @@ export class ClientSide {
       suspicion,
       options: { ...(spares !== undefined && { spares }) },
       onChange: parts.onPath,
+      onUse: () => parts.onUse(),
       onLost: (exit) => this.#egress.lost(exit),
     });
     this.#egress = new Egress({
@@ -102,7 +108,7 @@ export class ClientSide {
       tell: parts.onExit,
       collect: () => this.#desk.collect(),
     });
-    this.#desk = new ProxyDesk({ host, egress: this.#egress, log });
+    this.#desk = new ProxyDesk({ host, egress: this.#egress, log, keyFor: parts.keyFor });
   }
 
   handle(event: HostEvent): void {
@@ -123,7 +129,8 @@ export class ClientSide {
 
   dial(target: CheckedTarget, isolation: string | undefined, signal?: AbortSignal): DialedConnection {
     const { host, watch } = this.#parts;
-    const key = isolation === undefined ? '' : isolationKey({ inlet: 'dial', user: isolation });
+    const own = isolation === undefined ? '' : isolationKey({ inlet: 'dial', user: isolation });
+    const key = this.#parts.keyFor(own, { inlet: 'dial', user: isolation, host: target.host, port: target.port });
     const { node } = target;
     if (node !== undefined) return dialFlow(host, target, () => this.#lease(key, node), watch, signal);
     return flowConnection(host, () => this.#begin(target, key, signal), watch, signal);
@@ -161,6 +168,10 @@ export class ClientSide {
 
   path(): readonly string[] {
     return this.#egress.path();
+  }
+
+  routes(): readonly Route[] {
+    return this.#pool.routes();
   }
 
   paths(): PathsReport {

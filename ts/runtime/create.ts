@@ -7,9 +7,10 @@ import { Certificates } from './certificates.js';
 import { KeptEntries } from './entries.js';
 import { loadIdentity, OnionKeys } from './keys.js';
 import { type NodeParts, WayfareNode } from './node.js';
-import { checkOptions, type NodeOptions, type Platform } from './options.js';
+import { checkOptions, creditOptions, type NodeOptions, type Platform } from './options.js';
 
 const REPLAY_FILE = 'setups-seen.bin';
+const ACCOUNTS_FILE = 'accounts.sqlite';
 
 /** Makes a node on this platform, and starts it. `make`: the platform's own class of nodes. */
 export function createNodeOn(options: NodeOptions, platform: Platform): Promise<WayfareNode>;
@@ -44,6 +45,7 @@ export async function createNodeOn(
       ...(pathOf !== undefined && { replayFile: pathOf(REPLAY_FILE) }),
       freshKeys: keys.fresh,
       ...(options.limits !== undefined && { limits: options.limits }),
+      credits: creditOptions(options.credit),
     },
     (events) => take(events),
   );
@@ -54,8 +56,10 @@ export async function createNodeOn(
     serves(roles) && newCertificate !== undefined && host.setCertificates !== undefined
       ? new Certificates(store, clock, newCertificate)
       : null;
+  const accounts = pathOf === undefined ? undefined : platform.openAccounts?.(pathOf(ACCOUNTS_FILE));
   const node = new Node({
     options,
+    ...(accounts !== undefined && { accounts }),
     platform,
     keys,
     certificates,

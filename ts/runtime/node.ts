@@ -3,12 +3,15 @@
  *
  * Invariant: what it opens it closes; after `close()` nothing of it runs, and every call says so.
  */
+import type { AccountStore, Price, Reputation } from '../base/credit.js';
 import type { Descriptor } from '../base/directory.js';
 import { AbortedError, asWayfareError, NetworkError, UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
+import type { Log } from '../base/ports.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
 import { after, delay, every, unlessAborted, within } from '../core/timing.js';
+import type { CreditsReport } from '../credit/report.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
 import type { ExitChange } from '../egress/egress.js';
@@ -20,6 +23,7 @@ import { openProtocol, Protocols } from '../session/protocols.js';
 import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
 import type { Certificates } from './certificates.js';
 import { ClientSide } from './client.js';
+import { CreditSide } from './credits.js';
 import type { DialedConnection } from './dial.js';
 import type { KeptEntries } from './entries.js';
 import { HopEvent, NodeEventTarget, PathEvent, PeerEvent, VerdictEvent } from './events.js';
@@ -68,6 +72,8 @@ export interface NodeParts {
   entries: KeptEntries;
   identitySeed: Uint8Array;
   host: NodeHost;
+  /** Where accounts outlive the process. */
+  accounts?: AccountStore;
   onEvents: (take: (events: HostEvent[]) => void) => void;
 }
 
@@ -84,6 +90,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #certificates: Certificates | null;
   readonly #identitySeed: Uint8Array;
   readonly #drops: Drops;
+  readonly #log: Log;
   readonly #directory: GossipDirectory;
   readonly #neighbours: Neighbours;
   readonly #listeners: ReliableListeners;
@@ -91,6 +98,7 @@ export class WayfareNode extends NodeEventTarget {
   readonly #client: ClientSide;
   readonly #inbound: Inbound;
   readonly #landmarks: LandmarkPings;
+  readonly #credits: CreditSide;
   /** Who wants to know when a dialled flow breaks. */
   readonly #flows = new Map<FlowId, (reason: string) => void>();
   readonly #started_ms: number;
@@ -117,6 +125,7 @@ export class WayfareNode extends NodeEventTarget {
     this.id = idOf(core, parts.identitySeed);
     this.#started_ms = clock.monotonic_ms();
     this.#drops = new Drops();
+    this.#log = log;
     this.#landmarks = new LandmarkPings({
       self: this.id,
       clock,
@@ -147,6 +156,14 @@ export class WayfareNode extends NodeEventTarget {
     });
     this.#listeners = new ReliableListeners(options, platform, log, (came) => this.#neighbours.accept(came));
     this.#entries = parts.entries;
+    this.#credits = new CreditSide({
+      host,
+      clock,
+      log,
+      options: options.credit ?? {},
+      ...(parts.accounts !== undefined && { store: parts.accounts }),
+      routes: () => this.#client.routes(),
+    });
     this.#client = new ClientSide({
       self: this.id,
       options,
@@ -159,6 +176,8 @@ export class WayfareNode extends NodeEventTarget {
       watch: this.#watch,
       onPath: (change, path) => void this.dispatchEvent(new PathEvent(change, this.#hops(path))),
       onExit: (change) => this.#tell(change),
+      onUse: () => this.#credits.used(),
+      keyFor: (isolation, flow) => this.#credits.keyFor(isolation, flow),
     });
     const listens = this.#roles.includes('listener');
     this.#inbound = new Inbound({ host, self: this.id, listens, watch: this.#watch });
@@ -181,12 +200,15 @@ export class WayfareNode extends NodeEventTarget {
   async start(): Promise<void> {
     const { clock, log } = this.#platform;
     this.addresses = await this.#host.start();
+    // In the same turn: no neighbour has had time to come.
+    this.#credits.restore();
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
     await this.#refreshCertificates();
     await this.#listeners.start(this.#certificates?.held()[0], this.addresses);
     await this.#publish();
     this.#neighbours.start();
+    this.#credits.start();
     this.#stops.push(
       every(
         clock,
@@ -284,6 +306,22 @@ export class WayfareNode extends NodeEventTarget {
   /** The path of the latest flow without isolation, or what `connect()` has opened for the next; empty before the first. */
   path(): PathHop[] {
     return this.#hops(this.#client.path());
+  }
+
+  /** What neighbours may spend here and this node there, what flows, what it keeps, and what it costs. */
+  credits(): CreditsReport {
+    this.#open();
+    return this.#credits.report();
+  }
+
+  /** What neighbours have done for this node, less what they have had of it. */
+  get reputation(): Reputation {
+    return this.#credits.reputation;
+  }
+
+  /** What it costs to send over this node's links. */
+  get price(): Price {
+    return this.#credits.price;
   }
 
   /** The exits that flows are spread over, what is known of each, and the flows that run. */
@@ -422,6 +460,11 @@ export class WayfareNode extends NodeEventTarget {
     this.#inbound.close();
     this.#neighbours.close();
     this.#listeners.close();
+    try {
+      this.#credits.close();
+    } catch (error) {
+      this.#log.error('accounts were not saved', { code: asWayfareError(error).code });
+    }
     this.#client.close();
     this.#directory.close();
     this.#identitySeed.fill(0);

@@ -1,11 +1,15 @@
 /** What a node is made of, and what it tells of itself. */
+
+import type { AccountStore } from '../base/credit.js';
 import type { Descriptor } from '../base/directory.js';
 import { UsageError } from '../base/errors.js';
 import { isNodeId } from '../base/hex.js';
 import type { Clock, Log, Random, Store } from '../base/ports.js';
 import type { Core } from '../core/core.js';
+import type { CreditOptions } from '../core/credit.js';
 import type { CreateEgress } from '../core/egress.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions, SizeClass } from '../core/host.js';
+import { parsePriority } from '../credit/priorities.js';
 import { EGRESS_DEFAULTS, type EgressPolicyChoice } from '../egress/options.js';
 import type { ExitOptions } from '../exit/rules.js';
 import type { BootstrapPeer, PeerInfo } from '../session/neighbours.js';
@@ -57,6 +61,24 @@ export interface ExitChoiceOptions {
   entries?: number;
 }
 
+/** How credits are counted, and what this node's own flows announce (docs/credits.md). Rates are credits per second. */
+export interface CreditNodeOptions {
+  /** Charges nothing: a free contribution. Default false. */
+  free?: boolean;
+  /** What own flows announce that no priority fits; rounded down to a class (0, 1,000, 4,000, 16,000 and so on). Default 0. */
+  flow?: number;
+  /** Rules such as `"port 22 = 256000"`, `"host *.example.org = 1000"`, `"user alice = 64000"`, `"inlet http = 4000"`; the first that fits decides. */
+  priorities?: readonly string[];
+  /** What all neighbours together get here without having done anything yet. Default 1,000,000. */
+  increase?: number;
+  /** Seconds in which what is on an account halves. Default 600. */
+  halfLife_s?: number;
+  /** Kept of what passes, however idle this node is, 0 to 1. Default 0.01. */
+  alwaysShare?: number;
+  /** Of a circuit while the table is full. Default 1,000. */
+  rent?: number;
+}
+
 /** How a node is made. Everything may be left out: that is a client that knows nobody yet. */
 export interface NodeOptions {
   /** What this node does, any mix. Default: a client. */
@@ -79,6 +101,8 @@ export interface NodeOptions {
   hops?: number;
   /** How its flows are spread over exits. */
   egress?: ExitChoiceOptions;
+  /** What it takes and gives for traffic. */
+  credit?: CreditNodeOptions;
   /**
    * The largest payload of its circuits' packets: M 1,202 bytes, L 1,314; J 8,854 and X 16,238 where every link of a path is fast
    * and takes them, else the next smaller class. Default X. Links too small for M or L carry those in halves.
@@ -108,6 +132,8 @@ export interface Platform {
   log: Log;
   /** The store in `dataDir`, and the path of a file in it that the core writes itself. */
   openStore(dataDir: string | undefined): Promise<{ store: Store; pathOf?: (name: string) => string }>;
+  /** Accounts in this file of the data directory. Default: they end with the process. */
+  openAccounts?(path: string): AccountStore;
 }
 
 /** A node on a client's path. */
@@ -199,6 +225,7 @@ export function checkOptions(options: NodeOptions): void {
   if (!Number.isInteger(hops) || hops < 1 || hops > HOPS_MAX)
     throw new UsageError('argument_invalid', `hops must be 1 to ${HOPS_MAX}, not ${hops}`);
   checkExitChoice(options.egress ?? {});
+  checkCredit(options.credit ?? {});
   const unknown = (options.roles ?? []).find((role) => !ROLES.includes(role));
   if (unknown !== undefined) throw new UsageError('argument_invalid', `"${unknown}" is no role: ${ROLES.join(', ')}`);
   const bad = (options.bootstrap ?? []).find((peer) => !isNodeId(peer.id));
@@ -230,6 +257,40 @@ function checkExitChoice(options: ExitChoiceOptions): void {
   const { window } = exitChoice(options);
   if (window.window_us > window.sequence_us)
     throw new UsageError('argument_invalid', 'egress.window_s must not be longer than egress.sequence_s');
+}
+
+const CREDIT: Record<Exclude<keyof CreditNodeOptions, 'free' | 'priorities'>, [least: number, most: number]> = {
+  flow: [0, 1e9],
+  increase: [0, 1e12],
+  halfLife_s: [1, 1e6],
+  alwaysShare: [0, 1],
+  rent: [0, 1e9],
+};
+
+function checkCredit(options: CreditNodeOptions): void {
+  for (const [name, [least, most]] of Object.entries(CREDIT)) {
+    const value = options[name as keyof typeof CREDIT];
+    if (value !== undefined && !(value >= least && value <= most))
+      throw new UsageError('argument_invalid', `credit.${name} must be ${least} to ${most}, not ${value}`);
+  }
+  (options.priorities ?? []).forEach(parsePriority);
+}
+
+/** The same in the host's terms. */
+export function creditOptions({
+  free,
+  increase,
+  halfLife_s,
+  alwaysShare,
+  rent,
+}: CreditNodeOptions = {}): CreditOptions {
+  return {
+    ...(free !== undefined && { free }),
+    ...(increase !== undefined && { increase }),
+    ...(halfLife_s !== undefined && { halfLife_us: halfLife_s * 1e6 }),
+    ...(alwaysShare !== undefined && { alwaysShare }),
+    ...(rent !== undefined && { rent }),
+  };
 }
 
 /** The same in the policy's terms. */

@@ -63,6 +63,8 @@ function readVariable(name: string, info: KeyInfo, text: string): unknown {
       return text;
     case 'number':
       return number(text.trim());
+    case 'fraction':
+      return /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text.trim();
     case 'boolean':
       return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
     case 'list':
@@ -162,8 +164,15 @@ function crossCheck(config: Config, where: (key: string) => string): void {
   if (given !== undefined && config.listen_reliable.length === 0)
     refuse(`web.${given}`, `web.${given} needs listen_reliable, the TCP address where browsers are answered`);
   const { window_s, sequence_s } = config.egress;
-  if (window_s > sequence_s)
+  if (window_s > sequence_s) {
+    // Which of both was said decides which of both is named.
+    if (where('egress.window_s') === where('') && where('egress.sequence_s') !== where(''))
+      refuse(
+        'egress.sequence_s',
+        `egress.sequence_s cannot be ${sequence_s}; valid: from egress.window_s, ${window_s}`,
+      );
     refuse('egress.window_s', `egress.window_s cannot be ${window_s}; valid: up to egress.sequence_s, ${sequence_s}`);
+  }
   for (const address of config.advertise) {
     if (address.endsWith(':0'))
       refuse('advertise', `advertise cannot be "${address}"; valid: an address with its port`);

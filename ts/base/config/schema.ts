@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { isNodeId } from '../hex.js';
 import { isCidr, isHostPort, isIpPort, isLoopback, isNamePort } from './address.js';
+import { isPriority } from './priority.js';
 
 const ipPort = z.string().refine(isIpPort);
 const port = z.int().min(1).max(65535);
@@ -67,6 +68,17 @@ export const Schema = z.strictObject({
       entries: z.int().min(1).max(64).default(3),
     })
     .prefault({}),
+  credit: z
+    .strictObject({
+      free: z.boolean().default(false),
+      flow: z.int().min(0).max(1e9).default(0),
+      priorities: z.array(z.string().refine(isPriority)).default([]),
+      increase: z.int().min(0).max(1e12).default(1_000_000),
+      half_life_s: z.int().min(1).max(1_000_000).default(600),
+      always_share: z.number().min(0).max(1).default(0.01),
+      rent: z.int().min(0).max(1e9).default(1000),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       circuits: z.int().min(1).default(100_000),
@@ -103,7 +115,7 @@ export interface KeyInfo {
   /** What may stand there, for error messages. */
   valid: string;
   /** How a variable's text becomes a value. */
-  kind: 'text' | 'list' | 'number' | 'boolean' | 'numbers';
+  kind: 'text' | 'list' | 'number' | 'fraction' | 'boolean' | 'numbers';
   /** Shown, commented out, where there is no default. */
   sample?: string;
 }
@@ -261,6 +273,43 @@ export const KEYS: Record<string, KeyInfo> = {
   'egress.entries': {
     doc: 'First hops that all paths begin with: drawn once and kept, whatever fails.',
     valid: 'a number from 1 to 64',
+    kind: 'number',
+  },
+  'credit.free': {
+    doc: 'Charges nothing for what this node does for others: a free contribution.',
+    valid: 'true or false',
+    kind: 'boolean',
+  },
+  'credit.flow': {
+    doc: "Credits per second that this node's own streams announce (docs/credits.md); rounded down to 0, 1000, 4000, 16000 and so on, times 4 each.",
+    valid: 'a number from 0 to 1000000000',
+    kind: 'number',
+  },
+  'credit.priorities': {
+    doc: 'Other announcements for some of them; the first that fits decides. They are limited by the credits there are.',
+    valid:
+      '"port 22 = 256000", "host *.example.org = 1000", "user alice = 64000" or "inlet http = 4000", credits per second at the end',
+    kind: 'list',
+    sample: '["port 22 = 256000", "user alice = 64000"]',
+  },
+  'credit.increase': {
+    doc: 'Credits per second that all neighbours together get here without having done anything yet.',
+    valid: 'a number from 0 to 1000000000000',
+    kind: 'number',
+  },
+  'credit.half_life_s': {
+    doc: 'Seconds in which what is on an account halves.',
+    valid: 'a number from 1 to 1000000',
+    kind: 'number',
+  },
+  'credit.always_share': {
+    doc: 'What this node keeps of the credits that pass through it, however idle it is.',
+    valid: 'a number from 0 to 1',
+    kind: 'fraction',
+  },
+  'credit.rent': {
+    doc: 'Credits per second that a circuit pays for its place while the table is full; less from half full on.',
+    valid: 'a number from 0 to 1000000000',
     kind: 'number',
   },
   'limits.circuits': { doc: 'Circuits carried for others at most.', valid: 'a number from 1', kind: 'number' },

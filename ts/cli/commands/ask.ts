@@ -8,19 +8,19 @@ import { bytes, duration, micros, shortId, table } from '../format.js';
 import { type Io, print } from '../io.js';
 import { loadSettings, wholeNumber } from '../settings.js';
 
-interface Flags {
+export interface Flags {
   config?: string;
   dataDir?: string;
   json?: boolean;
 }
 
-async function client(io: Io, flags: Flags): Promise<AdminClient> {
+export async function client(io: Io, flags: Flags): Promise<AdminClient> {
   return AdminClient.of(
     flags.dataDir === undefined ? (await loadSettings(io, flags.config)).dataDir : resolve(io.cwd, flags.dataDir),
   );
 }
 
-function where(command: Command): Command {
+export function where(command: Command): Command {
   return command
     .option('--config <FILE>', "the node's configuration (default: wayfare.toml here)")
     .option('--data-dir <DIR>', "the node's data directory itself")

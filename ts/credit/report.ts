@@ -1,0 +1,76 @@
+/** What `wayfare credits` shows: both views of each account, flows and rewards, prices and what has changed them. */
+import type { CircuitCredits, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
+
+/** What has happened to an account since the last look at all of them. */
+export interface AccountChange {
+  minted: number;
+  decayed: number;
+  spent: number;
+  earned: number;
+  /** Charged to what came from it. */
+  rent: number;
+  always: number;
+  load: number;
+  /** Credits per byte, then and now. */
+  price_before: number;
+  price: number;
+  /** The link to it was saturated, and this is what it carried then, bytes. */
+  waited_bytes: number;
+}
+
+export interface AccountReport extends NeighbourCredits {
+  /** Contributed − used since it was first met. */
+  reputation: number;
+  /** `null` before there is anything to compare with. */
+  recent: AccountChange | null;
+}
+
+export interface CreditsReport extends Omit<NodeCredits, 'neighbours'> {
+  neighbours: AccountReport[];
+  /** What `recent` covers, milliseconds. */
+  recent_ms: number;
+  /** Rewards since the start: what this node has kept of what passed. */
+  rewards: { rent: number; always: number; load: number };
+}
+
+/** Bytes that waited for the link to this neighbour. */
+function waited(circuits: readonly CircuitCredits[], peer: string): number {
+  return circuits.reduce(
+    (sum, c) => sum + (c.next === peer ? c.forward.bytes : 0) + (c.previous === peer ? c.backward.bytes : 0),
+    0,
+  );
+}
+
+export function describeCredits(
+  now: NodeCredits,
+  before: NodeCredits | null,
+  reputation: (peer: NeighbourCredits) => number,
+): CreditsReport {
+  const earlier = new Map(before?.neighbours.map((n) => [n.peer, n]));
+  const neighbours = now.neighbours.map((n): AccountReport => {
+    const then = earlier.get(n.peer);
+    const recent: AccountChange | null =
+      then === undefined || before === null
+        ? null
+        : {
+            minted: n.books.minted - then.books.minted,
+            decayed: n.books.decayed - then.books.decayed,
+            spent: n.books.spent - then.books.spent,
+            earned: n.books.earned - then.books.earned,
+            rent: n.rent - then.rent,
+            always: n.always - then.always,
+            load: n.load - then.load,
+            price_before: then.price,
+            price: n.price,
+            waited_bytes: Math.max(0, waited(now.circuits, n.peer) - waited(before.circuits, n.peer)),
+          };
+    return { ...n, reputation: reputation(n), recent };
+  });
+  const { rent, always, load } = now.books;
+  return {
+    ...now,
+    neighbours,
+    recent_ms: before === null ? 0 : Math.round((now.now_us - before.now_us) / 1000),
+    rewards: { rent, always, load },
+  };
+}
