@@ -160,7 +160,7 @@ export const circles: Scenario = {
             { most: GAIN },
             `${sought.sure ? 'an exhaustive search' : 'a search up to 12 hops'}; ${sought.running} circles still run; without seekers ${(left.best.at(-1)?.[1] ?? 0).toFixed(2)}`,
           ),
-          'values follow what is wanted node by node, and do not agree round a circle',
+          'what is scarce changes with the traffic, and what is sent round is a class',
         ),
         shortOf(
           figure('total amplification in the last 5 min', sought.amplified.at(-1)?.[1] ?? Number.NaN, {

@@ -137,7 +137,7 @@ export const positions: Scenario = {
         valuation,
       );
       connections += found.connections;
-      const reason = load > 0 ? 'what is charged on the way is seen' : 'values differ from hop to hop';
+      const reason = load > 0 ? 'what is charged on the way is seen' : 'the classes that clients draw fall differently';
       const low = found.classes
         .map((of) => of.reduce((sum, part, which) => sum + part * which, 0).toFixed(2))
         .join(', ');
