@@ -3,34 +3,54 @@ import type { CircuitCredits, NeighbourCredits, NodeCredits } from '../core/node
 
 /** What has happened to an account since the last look at all of them. */
 export interface AccountChange {
+  /** What it was given. */
   minted: number;
+  /** What has decayed of it. */
   decayed: number;
+  /** What was paid out of it. */
   spent: number;
+  /** What was paid into it. */
   earned: number;
-  /** Charged to what came from it. */
+  /** Charged to what came from it for places in the table. */
   rent: number;
+  /** Charged to it whatever the load. */
   always: number;
+  /** Charged to it where it had to wait. */
   load: number;
-  /** Credits per byte, then and now. */
+  /** Credits per byte on the link to it, then. */
   price_before: number;
+  /** The same now. */
   price: number;
   /** The link to it was saturated, and this is what it carried then, bytes. */
   waited_bytes: number;
 }
 
+/** A neighbour's account, and what has changed it. */
 export interface AccountReport extends NeighbourCredits {
   /** Contributed − used since it was first met. */
   reputation: number;
-  /** `null` before there is anything to compare with. */
+  /** What has happened since; `null` before there is anything to compare with. */
   recent: AccountChange | null;
 }
 
+/** What `node.credits()` tells. */
 export interface CreditsReport extends Omit<NodeCredits, 'neighbours'> {
+  /** Neighbours whose links are up. */
   neighbours: AccountReport[];
   /** What `recent` covers, milliseconds. */
   recent_ms: number;
   /** Rewards since the start: what this node has kept of what passed. */
-  rewards: { rent: number; always: number; load: number };
+  rewards: CreditRewards;
+}
+
+/** What a node keeps of what passes, credits. */
+export interface CreditRewards {
+  /** For places in the table. */
+  rent: number;
+  /** Whatever the load. */
+  always: number;
+  /** Where something waited. */
+  load: number;
 }
 
 /** Bytes that waited for the link to this neighbour. */

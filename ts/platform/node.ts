@@ -14,6 +14,7 @@ import { createNativeEgress } from './native-egress.js';
 import { reliableTransports } from './reliable.js';
 import { FileStore } from './store.js';
 
+export type { Price, Reputation } from '../base/credit.js';
 export type { Descriptor, OnionKey } from '../base/directory.js';
 export {
   AbortedError,
@@ -36,6 +37,16 @@ export type {
   ShardStats,
   SizeClass,
 } from '../core/host.js';
+export type {
+  CircuitCredits,
+  CreditBooks,
+  FlowCredits,
+  KeptAccount,
+  NeighbourCredits,
+  NodeBooks,
+  NodeCredits,
+} from '../core/node-credits.js';
+export type { AccountChange, AccountReport, CreditRewards, CreditsReport } from '../credit/report.js';
 export type {
   ExitCounts,
   ExitDestination,
