@@ -60,11 +60,13 @@ fn k_equal_stubs_pass_on_a_kth_for_k_up_to_a_hundred() {
         let mut node = stubs(config, k, each, |n| Opening { account: u64::from(n * n) * 1000, ..Opening::default() });
         node.open(3);
         node.pass(900);
-        // What a stub may pass on is less than the least class for most k: rounding leaves some of it for later, which is worth something.
+        // Where a stub may pass on much less than the least class, a few of them pass on all of it, by rounding that comes out in the
+        // long run alone.
+        let near = if each / u64::from(k) >= 1000 { 0.02 } else { 0.07 };
         let factor = node.factor();
-        assert!((factor * f64::from(k) - 1.0).abs() < 0.07, "k = {k}: {factor}");
+        assert!((factor * f64::from(k) - 1.0).abs() < near, "k = {k}: {factor}");
         let passed = node.passed_per_s(900);
-        assert!((passed / each as f64 - 1.0).abs() < 0.03, "k = {k}: {passed} a second");
+        assert!((passed / each as f64 - 1.0).abs() < near, "k = {k}: {passed} a second");
     }
 }
 
