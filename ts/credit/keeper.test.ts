@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import type { AccountStore, StoredAccount } from '../base/credit.js';
 import { SystemError } from '../base/errors.js';
 import { ManualClock } from '../testing/clock.js';
-import { quiet } from '../testing/log.js';
 import { AccountKeeper, aged } from './keeper.js';
 
 const HALF_LIFE_US = 600e6;
@@ -39,7 +38,6 @@ function world() {
   const keeper = new AccountKeeper({
     store,
     clock,
-    log: quiet,
     accounts: () => now,
     report: () => void order.push('report'),
     halfLife_us: HALF_LIFE_US,

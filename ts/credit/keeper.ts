@@ -4,16 +4,11 @@
  * Invariant: a neighbour is told of no balance that a crash could take back; what is restored is absolute, so that nothing counts twice.
  */
 import type { AccountStore, StoredAccount } from '../base/credit.js';
-import { asWayfareError } from '../base/errors.js';
-import type { Clock, Log } from '../base/ports.js';
-import { every } from '../core/timing.js';
-
-const SAVE_EVERY_MS = 10_000;
+import type { Clock } from '../base/ports.js';
 
 export interface KeeperParts {
   store: AccountStore;
   clock: Clock;
-  log: Log;
   /** The accounts as they are now. */
   accounts(): StoredAccount[];
   /** Tells each neighbour what it may spend here. */
@@ -35,7 +30,6 @@ export function aged(accounts: readonly StoredAccount[], elapsed_ms: number, hal
 
 export class AccountKeeper {
   readonly #parts: KeeperParts;
-  #stop: () => void = () => {};
   /** What each peer's line was when it was last written. */
   readonly #written = new Map<string, string>();
 
@@ -50,32 +44,23 @@ export class AccountKeeper {
     return aged(accounts, clock.now_ms() - saved_ms, halfLife_us);
   }
 
-  start(): void {
-    const { clock, log } = this.#parts;
-    const save = () => {
-      try {
-        this.save();
-      } catch (error) {
-        log.error('accounts were not saved', { code: asWayfareError(error).code });
-      }
-    };
-    this.#stop = every(clock, () => SAVE_EVERY_MS, save);
-  }
-
   /** Saves what has changed, then tells the neighbours. Throws `store_failed`; then nobody is told. */
   save(): void {
     const { store, clock, accounts, report } = this.#parts;
-    const changed = accounts().filter((kept) => this.#written.get(kept.peer) !== JSON.stringify(kept));
+    const lines = accounts().map((kept) => ({ kept, line: JSON.stringify(kept) }));
+    const changed = lines.filter(({ kept, line }) => this.#written.get(kept.peer) !== line);
     if (changed.length > 0) {
-      store.save(changed, clock.now_ms());
-      for (const kept of changed) this.#written.set(kept.peer, JSON.stringify(kept));
+      store.save(
+        changed.map(({ kept }) => kept),
+        clock.now_ms(),
+      );
+      for (const { kept, line } of changed) this.#written.set(kept.peer, line);
     }
     report();
   }
 
   /** Saves for the last time, unless there is nothing that is to be. */
   close(save = true): void {
-    this.#stop();
     try {
       if (save) this.save();
     } finally {

@@ -105,7 +105,6 @@ export class CreditSide {
         : new AccountKeeper({
             store,
             clock,
-            log,
             accounts: () => this.#accounts(),
             report: () => host.creditsReport(),
             halfLife_us: (options.halfLife_s ?? HALF_LIFE_S) * 1e6,
@@ -126,20 +125,29 @@ export class CreditSide {
   }
 
   start(): void {
-    const { clock, host, log } = this.#parts;
-    this.#keeper?.start();
-    const look = () => {
-      try {
-        if (this.#keeper === null) {
-          this.#look();
-          host.creditsReport();
+    const { clock, log } = this.#parts;
+    this.#stop = every(
+      clock,
+      () => LOOK_EVERY_MS,
+      () => {
+        try {
+          this.#save();
+        } catch (error) {
+          log.error('accounts were not saved', { code: asWayfareError(error).code });
         }
         this.#flows.apply();
-      } catch (error) {
-        log.debug('accounts were not looked at', { code: asWayfareError(error).code });
-      }
-    };
-    this.#stop = every(clock, () => LOOK_EVERY_MS, look);
+      },
+    );
+  }
+
+  /** Looks at the accounts, keeps them, and tells neighbours. */
+  #save(): void {
+    if (this.#keeper === null) {
+      this.#look();
+      this.#parts.host.creditsReport();
+    } else {
+      this.#keeper.save();
+    }
   }
 
   /** A circuit is somebody's from now on, or was replaced. */

@@ -97,9 +97,9 @@ pub(crate) struct Neighbour {
     pub always: u64,
     pub load: u64,
 
-    /// For the settlement that runs: what is due from it; then what a credit announced by it stands for.
+    /// For the settlement that runs: what is due from it; then what it pays here, per second.
     pub due: u128,
-    /// What it has; then what is wanted of it.
+    /// What it has; then what is wanted there, per second.
     pub purse: u128,
 }
 
