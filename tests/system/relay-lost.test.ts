@@ -18,7 +18,8 @@ let origin: Origin;
 
 // One network a test: a dead relay stays dead, and a path needs two.
 beforeEach(async () => {
-  network = await startNetwork(cleanup);
+  // No second exit joins one that is slow to answer: each flow is counted once.
+  network = await startNetwork(cleanup, { client: { egress: { stagger_ms: 60_000 } } });
   origin = cleanup.keep(await startOrigin());
 });
 afterEach(() => cleanup.run());

@@ -320,11 +320,11 @@ test('whatever failed or was closed above has let go of its flow', async () => {
   await failure(own.client.fetch(secure.url));
   const abort = new AbortController();
   const aborted = failure(own.client.fetch(`${plain.url}/silence`, { signal: abort.signal }));
-  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBeGreaterThan(0));
+  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBeGreaterThan(0), 10_000);
   abort.abort();
   await aborted;
   await agent.close();
-  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBe(0));
+  await vi.waitFor(async () => expect((await own.client.status()).host.client.flows_open).toBe(0), 10_000);
 });
 
 describe('a listener', () => {

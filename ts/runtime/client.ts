@@ -161,9 +161,9 @@ export class ClientSide {
     return { connection: route.connection, release: this.#pool.hold(route) };
   }
 
-  /** Opens the path of the next flow without isolation. */
-  async connect(): Promise<void> {
-    await this.#egress.reserve();
+  /** Opens the path of the next flow without isolation, and gives it. */
+  async connect(): Promise<readonly string[]> {
+    return (await this.#egress.reserve()).circuit.path;
   }
 
   path(): readonly string[] {

@@ -19,17 +19,17 @@ test('gossip goes on when the only bootstrap peer is gone', async () => {
   try {
     const entry = await add();
     const others = [await add(entry), await add(entry), await add(entry)];
-    for (const node of others) await vi.waitFor(() => knows(node, 4));
+    for (const node of others) await vi.waitFor(() => knows(node, 4), 10_000);
     await entry.close();
     for (const node of others) await vi.waitFor(async () => expect(await linked(node)).not.toContain(entry.id), 10_000);
     // The nodes themselves notice at their next chores.
     await platform.clock.pass(31_000);
     for (const node of others)
-      await vi.waitFor(async () => expect((await linked(node)).size).toBeGreaterThanOrEqual(2));
+      await vi.waitFor(async () => expect((await linked(node)).size).toBeGreaterThanOrEqual(2), 10_000);
     const [b, , d] = others as [WayfareNode, WayfareNode, WayfareNode];
     const late = await add(b);
-    await vi.waitFor(() => knows(d, 5));
-    await vi.waitFor(async () => expect((await d.ping(late.id)).rtts_us).toHaveLength(3));
+    await vi.waitFor(() => knows(d, 5), 10_000);
+    await vi.waitFor(async () => expect((await d.ping(late.id)).rtts_us).toHaveLength(3), 10_000);
   } finally {
     await Promise.all(nodes.map((node) => node.close()));
   }

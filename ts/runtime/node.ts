@@ -350,8 +350,7 @@ export class WayfareNode extends NodeEventTarget {
   /** Opens the path that the next flow without isolation will take, and gives it. */
   async connect({ signal }: SignalOptions = {}): Promise<PathHop[]> {
     this.#open();
-    await unlessAborted(signal, 'the connecting', this.#client.connect());
-    return this.path();
+    return this.#hops(await unlessAborted(signal, 'the connecting', this.#client.connect()));
   }
 
   /** A SOCKS5 proxy (CONNECT and UDP ASSOCIATE); names are resolved at the exit. */

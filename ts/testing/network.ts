@@ -12,7 +12,7 @@ export interface TestNetwork extends AsyncDisposable {
   node(id: string): WayfareNode;
 }
 
-/** Relays, exits and a client that has found a path. */
+/** Relays, exits and a client that knows them all. */
 export async function startNetwork(
   relayCount: number,
   exitCount: number,
@@ -41,6 +41,8 @@ export async function startNetwork(
     for (let i = 0; i < exitCount; i++) exits.push(await add({ roles: ['exit'], ...ofExit(i) }));
     const client = await add({ roles: ['client'] });
     await client.ready(AbortSignal.timeout(10_000));
+    const signal = AbortSignal.timeout(10_000);
+    for (const { id } of [...relays, ...exits]) await client.find(id, { signal });
     const all = [...nodes];
     const byId = (id: string) => {
       const found = all.find((node) => node.id === id);
