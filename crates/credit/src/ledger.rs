@@ -5,6 +5,7 @@ use std::fmt;
 use wayfare_types::{Counters, Reason};
 
 use crate::accounts::Accounts;
+use crate::active::Active;
 use crate::config::{Config, ConfigError, rate_fits};
 use crate::connection::{Change, Connection, Direction, Flow, SELF, rate};
 use crate::neighbour::BALANCE_MOST;
@@ -77,6 +78,9 @@ pub struct Ledger {
     pub(crate) connections: Vec<Connection>,
     pub(crate) free: Vec<u32>,
     pub(crate) live: u32,
+    pub(crate) active: Active,
+    /// What the latest settlement settled.
+    pub(crate) settled: Active,
     pub(crate) settled_us: u64,
     pub(crate) weighed_us: u64,
     pub(crate) totals: Totals,
@@ -98,6 +102,8 @@ impl Ledger {
             connections: Vec::new(),
             free: Vec::new(),
             live: 0,
+            active: Active::default(),
+            settled: Active::default(),
             settled_us: now_us,
             weighed_us: now_us,
             totals: Totals::default(),
@@ -251,6 +257,7 @@ impl Ledger {
                 flow.claimed = flow.claimed.saturating_add(credits);
                 flow.moved = flow.moved.saturating_add(bytes.min(u32::MAX.into()) as u32);
                 flow.bytes = flow.bytes.saturating_add(bytes);
+                self.active.insert(id);
                 true
             }
             _ => {
@@ -317,6 +324,9 @@ impl Ledger {
             None => self.connections.push(connection),
         }
         self.live += 1;
+        if rented || announced > 0 {
+            self.active.insert(id);
+        }
         for end in [previous, next] {
             if end != SELF {
                 self.accounts.slots[end as usize].connections += 1;
@@ -358,6 +368,7 @@ impl Ledger {
         self.settle_connection(id, false);
         let flow = &mut self.connections[id as usize].flows[direction as usize];
         let before = std::mem::replace(&mut flow.class_in, class);
+        self.active.insert(id);
         let n = &mut self.accounts.slots[payer as usize];
         n.announced_in = n.announced_in + u64::from(per_second) - u64::from(crate::connection::rate_of(before));
         self.judge(id, direction);
@@ -375,6 +386,7 @@ impl Ledger {
         rate(class).ok_or(Refusal::Class)?;
         self.settle_connection(id, false);
         self.connections[id as usize].own = class;
+        self.active.insert(id);
         self.announce(id, out);
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! panics. Sums saturate only where it is said: balances at 2^53, time at 2^53 µs, what connections were charged at 2^64.
 
 mod accounts;
+mod active;
 mod clock;
 mod config;
 mod connection;

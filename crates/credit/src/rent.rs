@@ -2,6 +2,7 @@
 
 use wayfare_types::Reason;
 
+use crate::active::Active;
 use crate::config::Config;
 use crate::connection::{Change, SELF};
 use crate::ledger::{Ledger, Refusal};
@@ -44,14 +45,14 @@ impl Ledger {
     }
 
     /// Under severe pressure: the largest arrears first, of equals the newest.
-    pub(crate) fn drop_debtors(&mut self, out: &mut Vec<Change>) {
+    pub(crate) fn drop_debtors(&mut self, due: &Active, out: &mut Vec<Change>) {
         let severe = |live: u32, capacity: u32| 16 * u64::from(live) >= PRESSURE * u64::from(capacity);
         if self.config.free || !severe(self.live, self.config.capacity) {
             return;
         }
-        let mut debtors: Vec<(u64, u64, u32)> = (0u32..)
-            .zip(&self.connections)
-            .filter(|(_, connection)| connection.live() && connection.arrears > 0)
+        let connections = due.ids().map(|id| (id, &self.connections[id as usize]));
+        let mut debtors: Vec<(u64, u64, u32)> = connections
+            .filter(|(_, connection)| connection.arrears > 0)
             .map(|(id, connection)| (connection.arrears, connection.opened_us, id))
             .collect();
         debtors.sort_unstable();

@@ -169,6 +169,8 @@ impl Ledger {
             + self.accounts.slots.capacity() * size_of::<Neighbour>()
             + self.connections.capacity() * size_of::<Connection>()
             + (self.accounts.free.capacity() + self.free.capacity()) * size_of::<u32>()
+            + self.active.memory_bytes()
+            + self.settled.memory_bytes()
     }
 
     /// Whether this node is that end of a connection.
@@ -179,6 +181,6 @@ impl Ledger {
 
 /// The most that [`Ledger::memory_bytes`] grows by with each.
 pub const NEIGHBOUR_BYTES: usize = size_of::<Neighbour>() + size_of::<u32>();
-pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<u32>();
+pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<u32>() + 1;
 
 const _: () = assert!(NEIGHBOUR_BYTES <= 512 && CONNECTION_BYTES <= 256);

@@ -1,5 +1,6 @@
 //! A connection's period: what is paid, kept, turned round and passed on, and what is announced from then on.
 
+use crate::active::Active;
 use crate::clock::flowed;
 use crate::config::Config;
 use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, SELF, rate_of};
@@ -23,7 +24,7 @@ impl Config {
 }
 
 impl Ledger {
-    /// Settles all connections, valuates neighbours and drops who owes rent in a table that is nearly full; false, and nothing, before
+    /// Settles all connections with anything to settle, valuates neighbours and drops who owes rent in a table that is nearly full; false, and nothing, before
     /// a period has passed.
     pub fn settle(&mut self, now_us: u64, out: &mut Vec<Change>) -> bool {
         self.accounts.advance(now_us);
@@ -34,11 +35,11 @@ impl Ledger {
         }
         self.tallies.clock_leapt += u64::from(us > self.config.span_most_us());
         self.settled_us = now_us;
-        self.demand(now_us);
-        for id in 0..self.connections.len() as u32 {
-            if self.connections[id as usize].live() {
-                self.settle_connection(id, true);
-            }
+        let mut due = std::mem::take(&mut self.settled);
+        due.clone_from(&self.active);
+        self.demand(now_us, &due);
+        for id in due.ids() {
+            self.settle_connection(id, true);
         }
         self.age_prices(us);
         if now_us - self.weighed_us >= self.config.weigh_us {
@@ -46,24 +47,39 @@ impl Ledger {
             weigh(&mut self.accounts, self.config.rule, self.config.newcomer_share);
         }
         if self.config.valuation {
-            self.valuate();
+            self.valuate(&due);
         }
-        self.drop_debtors(out);
-        for id in 0..self.connections.len() as u32 {
+        self.drop_debtors(&due, out);
+        for id in due.ids() {
             if self.connections[id as usize].live() {
                 self.announce(id, out);
+                if self.connections[id as usize].is_idle() {
+                    self.active.remove(id);
+                }
             }
         }
+        self.settled = due;
         true
     }
 
+    /// The connections that the latest settlement settled, dropped ones included: nothing of the others has changed since the one before.
+    pub fn settled(&self) -> impl Iterator<Item = u32> + '_ {
+        self.settled.ids()
+    }
+
+    /// Whether there is anything to settle.
+    pub fn is_busy(&self) -> bool {
+        !self.active.is_empty()
+    }
+
     /// What is due from each neighbour by now, and what it has, so that all its connections are throttled alike.
-    fn demand(&mut self, now_us: u64) {
+    fn demand(&mut self, now_us: u64, due: &Active) {
         for n in &mut self.accounts.slots {
             n.due = 0;
         }
         let span_us = self.config.span_most_us();
-        for connection in self.connections.iter().filter(|connection| connection.live()) {
+        for id in due.ids() {
+            let connection = &self.connections[id as usize];
             let from_us = connection.settled_us.max(now_us.saturating_sub(span_us));
             for direction in Direction::BOTH {
                 let (payer, class) = (connection.payer(direction), connection.flows[direction as usize].class_in);
@@ -270,6 +286,7 @@ impl Ledger {
             }
         }
         self.live -= 1;
+        self.active.remove(id);
         self.free.push(id);
     }
 

@@ -1,5 +1,6 @@
 //! What a credit at each neighbour is worth: what is wanted there over what there is.
 
+use crate::active::Active;
 use crate::connection::{ABLE, Direction, SELF, rate_of};
 use crate::ledger::Ledger;
 use crate::power::{log2, times_exp2};
@@ -15,12 +16,13 @@ impl Ledger {
     ///
     /// So what is passed on to n comes to what there is of it, whatever there is. A flow from p to n lowers its own gain at both
     /// ends, as supply(p) and wanted(n) rise with it: credits that run in circles do so at every node that they pass.
-    pub(crate) fn valuate(&mut self) {
+    pub(crate) fn valuate(&mut self, due: &Active) {
         let Self { config, accounts, connections, .. } = self;
         for n in &mut accounts.slots {
             (n.purse, n.due) = (0, 0);
         }
-        for connection in connections.iter().filter(|connection| connection.live()) {
+        for id in due.ids() {
+            let connection = &connections[id as usize];
             for direction in Direction::BOTH {
                 let (payer, payee) = (connection.payer(direction), connection.payee(direction));
                 let flow = &connection.flows[direction as usize];
