@@ -31,8 +31,9 @@ export class Engine {
   circuitStats(circuit: number): string;
   circuitFlow(now_us: number, circuit: number, credit_class: number): void;
   credits(now_us: number): string;
+  creditsCircuits(): string;
   creditsExport(now_us: number): string;
-  creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  creditsRestore(now_us: number, ago_us: number, peers: string, numbers: Float64Array): number;
   creditsReport(now_us: number): void;
   creditsConfigure(now_us: number, options: string): void;
   connectionOpen(now_us: number, circuit: number): number;

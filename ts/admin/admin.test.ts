@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { splitHostPort } from '../base/config/index.js';
 import { NetworkError } from '../base/errors.js';
-import { type CreditsReport, describeCredits } from '../credit/report.js';
+import { type AccountsReport, describeCredits } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 import { type AdminServer, startAdmin } from './server.js';
@@ -69,7 +69,7 @@ const paths: PathsReport = {
 };
 
 const books = { opening: 0, minted: 700, decayed: 20, spent: 300, earned: 120 };
-const credits: CreditsReport = describeCredits(
+const accounts: AccountsReport = describeCredits(
   {
     now_us: 12_000_000,
     increase: 1_000_000,
@@ -99,9 +99,9 @@ const credits: CreditsReport = describeCredits(
         rent: 1,
         always: 2,
         load: 32,
+        waitedBytes: 4096,
       },
     ],
-    circuits: [],
     books: {
       ...books,
       burned: 0,
@@ -124,6 +124,7 @@ const credits: CreditsReport = describeCredits(
   null,
   () => -180,
 );
+const credits = { ...accounts, circuits: [] };
 
 let server: AdminServer;
 let port: number;
@@ -136,6 +137,7 @@ beforeAll(async () => {
     peers: async () => [],
     paths: () => paths,
     credits: () => credits,
+    accounts: () => accounts,
     ping: async (id: string) => {
       if (id !== ID) throw new NetworkError('peer_unknown', 'no descriptor of that node', { hint: 'wait for gossip' });
       return { rtt_us: 42, rtts_us: [42, 43] };

@@ -1,5 +1,5 @@
 /** A node's figures as Prometheus text (exposition format 0.0.4). No label names a peer or a destination. */
-import type { CreditsReport } from '../credit/report.js';
+import type { AccountsReport } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodeStatus } from '../runtime/options.js';
 
@@ -7,7 +7,12 @@ type Sample = [labels: Record<string, string>, value: number];
 
 const quoted = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
 
-export function renderMetrics(status: NodeStatus, paths: PathsReport, credits: CreditsReport, version: string): string {
+export function renderMetrics(
+  status: NodeStatus,
+  paths: PathsReport,
+  credits: AccountsReport,
+  version: string,
+): string {
   const out: string[] = [];
   const metric = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]) => {
     out.push(`# HELP wayfare_${name} ${help}`, `# TYPE wayfare_${name} ${type}`);

@@ -8,7 +8,7 @@ import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { isLoopback, joinHostPort, splitHostPort } from '../base/config/index.js';
 import { asWayfareError, ConfigError, errorOf, SystemError } from '../base/errors.js';
-import type { CreditsReport } from '../credit/report.js';
+import type { AccountsReport, CreditsReport } from '../credit/report.js';
 import type { PathsReport } from '../egress/report.js';
 import type { NodePeer, NodeStatus } from '../runtime/options.js';
 import { judge } from './guard.js';
@@ -20,6 +20,7 @@ export interface AdminNode {
   peers(): Promise<NodePeer[]>;
   paths(): PathsReport;
   credits(): CreditsReport;
+  accounts(): AccountsReport;
   ping(id: string, count?: number): Promise<{ rtt_us: number; rtts_us: number[] }>;
 }
 
@@ -64,7 +65,7 @@ export function adminApp(node: AdminNode, options: AdminOptions, port: () => num
     return ready ? c.text('ok\n') : c.text(`not ready: ${reasons.join('; ')}\n`, 503);
   });
   app.get('/metrics', async (c) =>
-    c.text(renderMetrics(await node.status(), node.paths(), node.credits(), options.version), 200, {
+    c.text(renderMetrics(await node.status(), node.paths(), node.accounts(), options.version), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     }),
   );

@@ -98,10 +98,12 @@ export interface EngineBinding {
   circuitFlow(now_us: number, circuit: number, creditClass: number): void;
   /** JSON of `NodeCredits`. */
   credits(now_us: number): string;
+  /** JSON of `CircuitCredits[]`. */
+  creditsCircuits(): string;
   /** JSON of `KeptAccount[]`. */
   creditsExport(now_us: number): string;
   /** Ids with a space between each, and five numbers for each, as `NodeHost.creditsRestore` has them. */
-  creditsRestore(now_us: number, peers: string, numbers: Float64Array): number;
+  creditsRestore(now_us: number, ago_us: number, peers: string, numbers: Float64Array): number;
   /** Tells neighbours what they have here. */
   creditsReport(now_us: number): void;
   /** JSON of `CreditOptions`. */

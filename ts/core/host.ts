@@ -386,15 +386,17 @@ export interface NodeHost {
    * what comes): a class from 0, none, to 8, 1,000 · 4^(c − 1) credits per second.
    */
   circuitFlow(circuit: CircuitId, creditClass: number): void;
-  /** JSON of `NodeCredits` (ts/core/node-credits.ts): the accounts with all neighbours, the flows of all circuits, the books. */
+  /** JSON of `NodeCredits` (ts/core/node-credits.ts): the accounts with all neighbours, and the books. */
   credits(): string;
+  /** JSON of `CircuitCredits[]`: the flows of all circuits. As long as there are circuits: for who asks for them. */
+  creditsCircuits(): string;
   /** JSON of `KeptAccount[]`: what is to be kept of accounts through a restart, of neighbours that are away, too. */
   creditsExport(): string;
   /**
-   * Takes accounts that were kept, of neighbours to whom no link is up yet: five numbers for each, those of `KeptAccount` in their
-   * order. How many were taken.
+   * Takes accounts as they were `ago_us` microseconds ago, of neighbours to whom no link is up yet: five numbers for each, those of
+   * `KeptAccount` in their order. What they hold has decayed since; a time below zero is none. How many were taken.
    */
-  creditsRestore(peers: string[], numbers: Float64Array): number;
+  creditsRestore(ago_us: number, peers: string[], numbers: Float64Array): number;
   /** Tells neighbours what they have here: once that is where a crash cannot take it back. */
   creditsReport(): void;
   /** JSON of `CreditOptions`: other settings from now on, what is left out as by default. Half-life, periods and capacity stay. */

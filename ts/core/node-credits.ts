@@ -62,6 +62,8 @@ export interface NeighbourCredits extends KeptAccount {
   always: number;
   /** What they were charged where they had to wait. */
   load: number;
+  /** What waited for the link to it while that was saturated, bytes. */
+  waitedBytes: number;
 }
 
 /** One direction of a circuit. Classes are 0 (none) to 8: 1,000 · 4^(c − 1) credits per second; totals are since it opened. */
@@ -148,7 +150,7 @@ export interface NodeBooks extends CreditBooks {
   overdrawn: number;
 }
 
-/** A node's accounts, flows and books. */
+/** A node's accounts and books. */
 export interface NodeCredits {
   /** The time of all this, microseconds since the node's start. */
   now_us: number;
@@ -162,8 +164,6 @@ export interface NodeCredits {
   fill: number;
   /** Neighbours whose links are up. */
   neighbours: NeighbourCredits[];
-  /** All circuits that this node has a part in. */
-  circuits: CircuitCredits[];
   /** Totals. */
   books: NodeBooks;
 }

@@ -2,9 +2,8 @@ import { expect, test } from 'vitest';
 import type { AccountStore, StoredAccount } from '../base/credit.js';
 import { SystemError } from '../base/errors.js';
 import { ManualClock } from '../testing/clock.js';
-import { AccountKeeper, aged } from './keeper.js';
+import { AccountKeeper } from './keeper.js';
 
-const HALF_LIFE_US = 600e6;
 const kept = (peer: string, account: number): StoredAccount => ({
   peer,
   account,
@@ -16,18 +15,12 @@ const kept = (peer: string, account: number): StoredAccount => ({
   spent: 8,
 });
 
-test('a half-life halves what decays and nothing else; a clock that was set back takes nothing', () => {
-  const [half] = aged([kept('a', 1000)], 600_000, HALF_LIFE_US);
-  expect(half).toEqual({ ...kept('a', 1000), account: 500, mirror: 1000, contributed: 500 });
-  expect(aged([kept('a', 1000)], -5000, HALF_LIFE_US)).toEqual([kept('a', 1000)]);
-});
-
-function world() {
+function world(saved_ms = 0) {
   const order: string[] = [];
   let now: StoredAccount[] = [kept('a', 10), kept('b', 20)];
   let fails = false;
   const store: AccountStore = {
-    load: () => ({ accounts: now, saved_ms: 0 }),
+    load: () => ({ accounts: now, saved_ms }),
     save: (accounts) => {
       if (fails) throw new SystemError('store_failed', 'the disk is full');
       order.push(`save ${accounts.map(({ peer, account }) => peer + account).join()}`);
@@ -40,7 +33,6 @@ function world() {
     clock,
     accounts: () => now,
     report: () => void order.push('report'),
-    halfLife_us: HALF_LIFE_US,
   });
   const set = (accounts: StoredAccount[]) => {
     now = accounts;
@@ -48,7 +40,7 @@ function world() {
   const fail = (on: boolean) => {
     fails = on;
   };
-  return { order, keeper, set, fail };
+  return { order, keeper, clock, set, fail };
 }
 
 test('neighbours are told of nothing that is not on disk, and only what has changed is written again', () => {
@@ -62,4 +54,11 @@ test('neighbours are told of nothing that is not on disk, and only what has chan
   fail(false);
   keeper.close();
   expect(order).toEqual(['save a10,b20', 'report', 'save b21', 'report', 'save a11', 'report', 'close']);
+});
+
+test('accounts come back with how long they lay; a clock that was set back is no time', () => {
+  const { clock } = world();
+  const { keeper } = world(clock.now_ms() - 5000);
+  expect(keeper.restored()).toEqual({ accounts: [kept('a', 10), kept('b', 20)], ago_ms: 5000 });
+  expect(world(clock.now_ms() + 5000).keeper.restored().ago_ms).toBe(0);
 });

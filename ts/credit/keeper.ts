@@ -1,5 +1,5 @@
 /**
- * Accounts over a restart: opened with what was saved, less what has decayed since, and saved before they are told to neighbours.
+ * Accounts over a restart: opened with what was saved, and how long ago, and saved before they are told to neighbours.
  *
  * Invariant: a neighbour is told of no balance that a crash could take back; what is restored is absolute, so that nothing counts twice.
  */
@@ -13,19 +13,6 @@ export interface KeeperParts {
   accounts(): StoredAccount[];
   /** Tells each neighbour what it may spend here. */
   report(): void;
-  /** In which a balance halves. */
-  halfLife_us: number;
-}
-
-/** What is left of these accounts after `elapsed_ms`: the part that increase is to fill again comes by itself. A clock set back is no time. */
-export function aged(accounts: readonly StoredAccount[], elapsed_ms: number, halfLife_us: number): StoredAccount[] {
-  const left = 2 ** (-Math.max(0, elapsed_ms) / (halfLife_us / 1000));
-  return accounts.map((kept) => ({
-    ...kept,
-    account: Math.floor(kept.account * left),
-    mirror: Math.floor(kept.mirror * left),
-    contributed: Math.floor(kept.contributed * left),
-  }));
 }
 
 export class AccountKeeper {
@@ -37,11 +24,11 @@ export class AccountKeeper {
     this.#parts = parts;
   }
 
-  /** What was kept, as it is worth now. */
-  restored(): StoredAccount[] {
-    const { store, clock, halfLife_us } = this.#parts;
+  /** What was kept, and for how long. A clock that was set back is no time. */
+  restored(): { accounts: StoredAccount[]; ago_ms: number } {
+    const { store, clock } = this.#parts;
     const { accounts, saved_ms } = store.load();
-    return aged(accounts, clock.now_ms() - saved_ms, halfLife_us);
+    return { accounts, ago_ms: Math.max(0, clock.now_ms() - saved_ms) };
   }
 
   /** Saves what has changed, then tells the neighbours. Throws `store_failed`; then nobody is told. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { creditsText } from '../cli/commands/credits.js';
-import type { FlowCredits, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
+import type { CircuitCredits, FlowCredits, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
 import { describeCredits } from './report.js';
 
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)];
@@ -42,18 +42,27 @@ const neighbour = (peer: string, change: Partial<NeighbourCredits> = {}): Neighb
   rent: 0,
   always: 0,
   load: 0,
+  waitedBytes: 0,
   ...change,
 });
-const node = (neighbours: NeighbourCredits[], forward: FlowCredits, now_us: number): NodeCredits => ({
+const circuit = (forward: FlowCredits): CircuitCredits => ({
+  circuit: 7,
+  role: 'relay',
+  previous: A,
+  next: B,
+  rented: false,
+  arrears: 0,
+  own: 0,
+  forward,
+  backward: flow(),
+});
+const node = (neighbours: NeighbourCredits[], now_us: number): NodeCredits => ({
   now_us,
   increase: 1_000_000,
   halfLife_us: 600e6,
   free: false,
   fill: 0.5,
   neighbours,
-  circuits: [
-    { circuit: 7, role: 'relay', previous: A, next: B, rented: false, arrears: 0, own: 0, forward, backward: flow() },
-  ],
   books: {
     ...books,
     burned: 0,
@@ -74,13 +83,12 @@ const node = (neighbours: NeighbourCredits[], forward: FlowCredits, now_us: numb
   },
 });
 
-const before = node([neighbour(A), neighbour(B, { price: 0.25 })], flow({ in: 2, bytes: 1000 }), 5_000_000);
+const before = node([neighbour(A), neighbour(B, { price: 0.25, waitedBytes: 1000 })], 5_000_000);
 const after = node(
   [
     neighbour(A, { load: 70, books: { ...books, minted: 1100, decayed: 150, spent: 570, earned: 50 } }),
-    neighbour(B, { price: 0.5 }),
+    neighbour(B, { price: 0.5, waitedBytes: 1140 }),
   ],
-  flow({ in: 2, out: 1, paid: 4000, load: 70, charged: 70, bytes: 1140 }),
   15_000_000,
 );
 
@@ -91,7 +99,6 @@ test('what has changed an account and a price is the difference between two look
     reputation: -520,
     recent: { minted: 100, decayed: 50, spent: 70, earned: 0, load: 70, waited_bytes: 0 },
   });
-  // What waited did so for the link to where it was going.
   expect(report.neighbours[1]?.recent).toMatchObject({ price_before: 0.25, price: 0.5, waited_bytes: 140 });
   expect(report.rewards).toEqual({ rent: 0, always: 5, load: 70 });
 });
@@ -102,7 +109,8 @@ test('a first look has nothing to compare with, and says so', () => {
 });
 
 test('both views, flows, rewards and prices stand in the table', () => {
-  const text = creditsText(describeCredits(after, before, () => -520));
+  const circuits = [circuit(flow({ in: 2, out: 1, paid: 4000, load: 70, charged: 70, bytes: 140 }))];
+  const text = creditsText({ ...describeCredits(after, before, () => -520), circuits });
   for (const part of [
     'aaaaaaaaaaaaaaaa',
     '450',

@@ -33,14 +33,20 @@ export interface AccountReport extends NeighbourCredits {
   recent: AccountChange | null;
 }
 
-/** What `node.credits()` tells. */
-export interface CreditsReport extends Omit<NodeCredits, 'neighbours'> {
+/** What a node tells of its accounts. */
+export interface AccountsReport extends Omit<NodeCredits, 'neighbours'> {
   /** Neighbours whose links are up. */
   neighbours: AccountReport[];
   /** What `recent` covers, milliseconds. */
   recent_ms: number;
   /** Rewards since the start: what this node has kept of what passed. */
   rewards: CreditRewards;
+}
+
+/** What `node.credits()` tells. */
+export interface CreditsReport extends AccountsReport {
+  /** All circuits that this node has a part in. */
+  circuits: CircuitCredits[];
 }
 
 /** What a node keeps of what passes, credits. */
@@ -53,19 +59,11 @@ export interface CreditRewards {
   load: number;
 }
 
-/** Bytes that waited for the link to this neighbour. */
-function waited(circuits: readonly CircuitCredits[], peer: string): number {
-  return circuits.reduce(
-    (sum, c) => sum + (c.next === peer ? c.forward.bytes : 0) + (c.previous === peer ? c.backward.bytes : 0),
-    0,
-  );
-}
-
 export function describeCredits(
   now: NodeCredits,
   before: NodeCredits | null,
   reputation: (peer: NeighbourCredits) => number,
-): CreditsReport {
+): AccountsReport {
   const earlier = new Map(before?.neighbours.map((n) => [n.peer, n]));
   const neighbours = now.neighbours.map((n): AccountReport => {
     const then = earlier.get(n.peer);
@@ -82,7 +80,7 @@ export function describeCredits(
             load: n.load - then.load,
             price_before: then.price,
             price: n.price,
-            waited_bytes: Math.max(0, waited(now.circuits, n.peer) - waited(before.circuits, n.peer)),
+            waited_bytes: n.waitedBytes - then.waitedBytes,
           };
     return { ...n, reputation: reputation(n), recent };
   });

@@ -32,6 +32,7 @@ const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'circuitStats',
   'circuitFlow',
   'credits',
+  'creditsCircuits',
   'creditsExport',
   'creditsRestore',
   'creditsReport',

@@ -176,12 +176,16 @@ class EngineHost implements NodeHost, AdoptingHost {
     return this.#call((engine, now_us) => engine.credits(now_us));
   }
 
+  creditsCircuits(): string {
+    return this.#call((engine) => engine.creditsCircuits());
+  }
+
   creditsExport(): string {
     return this.#call((engine, now_us) => engine.creditsExport(now_us));
   }
 
-  creditsRestore(peers: string[], numbers: Float64Array): number {
-    return this.#call((engine, now_us) => engine.creditsRestore(now_us, peers.join(' '), numbers));
+  creditsRestore(ago_us: number, peers: string[], numbers: Float64Array): number {
+    return this.#call((engine, now_us) => engine.creditsRestore(now_us, ago_us, peers.join(' '), numbers));
   }
 
   creditsReport(): void {

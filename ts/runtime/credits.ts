@@ -9,18 +9,17 @@ import { asWayfareError } from '../base/errors.js';
 import type { Clock, Log } from '../base/ports.js';
 import type { Route } from '../circuit/pool.js';
 import type { NodeHost } from '../core/host.js';
-import type { KeptAccount, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
+import type { CircuitCredits, KeptAccount, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
 import { every } from '../core/timing.js';
 import type { Purse } from '../credit/budget.js';
 import { OwnFlows } from '../credit/flows.js';
 import { AccountKeeper } from '../credit/keeper.js';
 import { type FlowAsked, Priorities } from '../credit/priorities.js';
-import { type CreditsReport, describeCredits } from '../credit/report.js';
+import { type AccountsReport, type CreditsReport, describeCredits } from '../credit/report.js';
 import { flowClassOf, withFlowClass } from '../egress/isolation.js';
 import type { CreditNodeOptions } from './options.js';
 
 const LOOK_EVERY_MS = 10_000;
-const HALF_LIFE_S = 600;
 const FRESH_MS = 1000;
 /** Neighbours whose totals are remembered after they left. */
 const REMEMBERED_MAX = 10_000;
@@ -107,7 +106,6 @@ export class CreditSide {
             clock,
             accounts: () => this.#accounts(),
             report: () => host.creditsReport(),
-            halfLife_us: (options.halfLife_s ?? HALF_LIFE_S) * 1e6,
           });
   }
 
@@ -115,10 +113,11 @@ export class CreditSide {
   restore(): void {
     this.#restored = true;
     if (this.#keeper === null) return;
-    const kept = this.#keeper.restored();
+    const { accounts: kept, ago_ms } = this.#keeper.restored();
     for (const { peer, earned, spent } of kept) this.#before.set(peer, { earned, spent });
     const numbers = kept.flatMap((a) => [a.account, a.mirror, a.contributed, a.value, a.expected]);
     this.#parts.host.creditsRestore(
+      ago_ms * 1000,
       kept.map(({ peer }) => peer),
       Float64Array.from(numbers),
     );
@@ -162,6 +161,12 @@ export class CreditSide {
   }
 
   report(): CreditsReport {
+    const circuits = JSON.parse(this.#parts.host.creditsCircuits()) as CircuitCredits[];
+    return { ...this.accounts(), circuits };
+  }
+
+  /** Without circuits, of which there may be many. */
+  accounts(): AccountsReport {
     const now = this.#read();
     // Compared with the look before the last, so that it covers more than a moment.
     const before = this.#last ?? this.#now;

@@ -11,7 +11,7 @@ import type { Log } from '../base/ports.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
 import { after, delay, every, unlessAborted, within } from '../core/timing.js';
-import type { CreditsReport } from '../credit/report.js';
+import type { AccountsReport, CreditsReport } from '../credit/report.js';
 import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
 import type { ExitChange } from '../egress/egress.js';
@@ -312,6 +312,12 @@ export class WayfareNode extends NodeEventTarget {
   credits(): CreditsReport {
     this.#open();
     return this.#credits.report();
+  }
+
+  /** The same without the circuits, of which there may be many. */
+  accounts(): AccountsReport {
+    this.#open();
+    return this.#credits.accounts();
   }
 
   /** What neighbours have done for this node, less what they have had of it. */

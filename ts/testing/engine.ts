@@ -55,6 +55,7 @@ const CALLS = [
   'circuitStats',
   'circuitFlow',
   'credits',
+  'creditsCircuits',
   'creditsExport',
   'creditsRestore',
   'creditsReport',

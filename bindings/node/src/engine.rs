@@ -149,13 +149,18 @@ impl Engine {
     }
 
     #[napi]
+    pub fn credits_circuits(&mut self) -> Result<String> {
+        self.0.credits_circuits().map_err(thrown)
+    }
+
+    #[napi]
     pub fn credits_export(&mut self, now_us: f64) -> Result<String> {
         self.0.credits_export(now_us).map_err(thrown)
     }
 
     #[napi]
-    pub fn credits_restore(&mut self, now_us: f64, peers: String, numbers: Float64Array) -> Result<u32> {
-        self.0.credits_restore(now_us, &peers, &numbers).map_err(thrown)
+    pub fn credits_restore(&mut self, now_us: f64, ago_us: f64, peers: String, numbers: Float64Array) -> Result<u32> {
+        self.0.credits_restore(now_us, ago_us, &peers, &numbers).map_err(thrown)
     }
 
     #[napi]

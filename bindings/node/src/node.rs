@@ -365,6 +365,12 @@ impl NativeNode {
         self.with(|node| ask_blocking(|answer| node.credits(answer)))?.map_err(thrown)
     }
 
+    /// JSON of `CircuitCredits[]`.
+    #[napi]
+    pub fn credits_circuits(&self) -> Result<String> {
+        self.with(|node| ask_blocking(|answer| node.credits_circuits(answer)))?.map_err(thrown)
+    }
+
     /// JSON of `KeptAccount[]`.
     #[napi]
     pub fn credits_export(&self) -> Result<String> {
@@ -372,12 +378,14 @@ impl NativeNode {
         Ok(driver::Account::to_json(&kept))
     }
 
-    /// Per account its peer, and five numbers: `account`, `mirror`, `contributed`, `value`, `expected`. How many were taken.
+    /// Accounts as they were so long ago: of each its peer, and five numbers: `account`, `mirror`, `contributed`, `value`, `expected`. How
+    /// many were taken. A time below zero is none.
     #[napi]
-    pub fn credits_restore(&self, peers: Vec<String>, numbers: Float64Array) -> Result<u32> {
+    pub fn credits_restore(&self, ago_us: f64, peers: Vec<String>, numbers: Float64Array) -> Result<u32> {
         let account = |(peer, of): (&String, &[f64; 5])| driver::Account::from_numbers(peer.parse().ok()?, *of);
         let accounts = peers.iter().zip(numbers.as_chunks::<5>().0).filter_map(account).collect();
-        let taken = self.with(|node| ask_blocking(|answer| node.credits_restore(accounts, answer)))?.map_err(thrown)?;
+        let taken = self.with(|node| ask_blocking(|answer| node.credits_restore(ago_us as u64, accounts, answer)))?;
+        let taken = taken.map_err(thrown)?;
         Ok(taken as u32)
     }
 

@@ -164,14 +164,19 @@ impl Engine {
         self.engine.credits(now_us).map_err(thrown)
     }
 
+    #[wasm_bindgen(js_name = creditsCircuits)]
+    pub fn credits_circuits(&mut self) -> Result<String, JsError> {
+        self.engine.credits_circuits().map_err(thrown)
+    }
+
     #[wasm_bindgen(js_name = creditsExport)]
     pub fn credits_export(&mut self, now_us: f64) -> Result<String, JsError> {
         self.engine.credits_export(now_us).map_err(thrown)
     }
 
     #[wasm_bindgen(js_name = creditsRestore)]
-    pub fn credits_restore(&mut self, now_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, JsError> {
-        self.engine.credits_restore(now_us, peers, numbers).map_err(thrown)
+    pub fn credits_restore(&mut self, now_us: f64, ago_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, JsError> {
+        self.engine.credits_restore(now_us, ago_us, peers, numbers).map_err(thrown)
     }
 
     #[wasm_bindgen(js_name = creditsReport)]

@@ -215,9 +215,14 @@ impl Node {
         });
     }
 
-    /// JSON of the accounts with all neighbours, the flows of all circuits, and the books.
+    /// JSON of the accounts with all neighbours, and the books.
     pub fn credits(&self, answer: Answer<String>) {
         self.act(move |node| answer.give(Ok(node.world.borrow_mut().engine.credits(Instant::now()))));
+    }
+
+    /// JSON of the flows of all circuits.
+    pub fn credits_circuits(&self, answer: Answer<String>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow().engine.credits_circuits())));
     }
 
     /// The flows of all circuits, as of the latest settlement.
@@ -230,10 +235,11 @@ impl Node {
         self.act(move |node| answer.give(Ok(node.world.borrow_mut().engine.credits_export(Instant::now()))));
     }
 
-    /// Takes accounts that were kept, of neighbours to whom no link is up yet; how many.
-    pub fn credits_restore(&self, accounts: Vec<Account>, answer: Answer<usize>) {
+    /// Takes accounts as they were so long ago, of neighbours to whom no link is up yet; how many.
+    pub fn credits_restore(&self, ago_us: u64, accounts: Vec<Account>, answer: Answer<usize>) {
         self.act(move |node| {
-            answer.give(Ok(node.world.borrow_mut().engine.credits_restore(Instant::now(), &accounts)));
+            let taken = node.world.borrow_mut().engine.credits_restore(Instant::now(), ago_us, &accounts);
+            answer.give(Ok(taken));
         });
     }
 

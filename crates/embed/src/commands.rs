@@ -71,11 +71,16 @@ impl EmbeddedEngine {
         Ok(state.engine.circuit_flow(now, circuit(id)?, class)?)
     }
 
-    /// JSON of the accounts with all neighbours, the flows of all circuits, and the books.
+    /// JSON of the accounts with all neighbours, and the books.
     pub fn credits(&mut self, now_us: f64) -> Result<String, Failure> {
         let state = self.open()?;
         let now = state.at(now_us)?;
         Ok(state.engine.credits(now))
+    }
+
+    /// JSON of the flows of all circuits.
+    pub fn credits_circuits(&mut self) -> Result<String, Failure> {
+        Ok(self.open()?.engine.credits_circuits())
     }
 
     /// JSON of what is to be kept of the accounts through a restart.
@@ -85,14 +90,14 @@ impl EmbeddedEngine {
         Ok(Account::to_json(&state.engine.credits_export(now)))
     }
 
-    /// Takes accounts that were kept, before links to those neighbours are up: ids with spaces between them, and five numbers for each as
-    /// `Account` has them. How many were taken.
-    pub fn credits_restore(&mut self, now_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, Failure> {
+    /// Takes accounts as they were so long ago, before links to those neighbours are up: ids with spaces between them, and five numbers
+    /// for each as `Account` has them. How many were taken. A time below zero is none.
+    pub fn credits_restore(&mut self, now_us: f64, ago_us: f64, peers: &str, numbers: &[f64]) -> Result<u32, Failure> {
         let state = self.open()?;
         let now = state.at(now_us)?;
         let account = |(peer, of): (&str, &[f64; 5])| Account::from_numbers(peer.parse().ok()?, *of);
         let accounts: Vec<Account> = peers.split(' ').zip(numbers.as_chunks::<5>().0).filter_map(account).collect();
-        Ok(state.engine.credits_restore(now, &accounts) as u32)
+        Ok(state.engine.credits_restore(now, ago_us as u64, &accounts) as u32)
     }
 
     /// Tells neighbours what they have here.

@@ -39,15 +39,31 @@ struct Member {
     links: u32,
 }
 
+/// A circuit that the ledger has as a connection.
+#[derive(Clone, Copy, Debug)]
+struct Entered {
+    circuit: CircuitId,
+    /// Its neighbours, backward and forward: [`SELF`] where this node is that end.
+    ends: [u32; 2],
+    /// By direction: what was charged that is no whole credit yet, in millionths.
+    rests: [u64; 2],
+}
+
+impl Entered {
+    const NONE: Self = Self { circuit: 0, ends: [SELF; 2], rests: [0; 2] };
+}
+
 /// See the module.
 pub(crate) struct Credits {
     pub ledger: Ledger,
     origin: Instant,
     members: HashMap<NodeId, Member>,
-    /// Accounts of neighbours that are away, and when they left.
-    kept: HashMap<NodeId, (u64, Opening)>,
-    /// By connection: the circuit, and what was charged that is no whole credit yet, in millionths.
-    circuits: Vec<(CircuitId, [u64; 2])>,
+    /// Accounts of neighbours that are away, and when they left: below zero, before this node started.
+    kept: HashMap<NodeId, (i64, Opening)>,
+    /// By connection.
+    circuits: Vec<Entered>,
+    /// By neighbour: bytes that waited for the link to it.
+    waited: Vec<u64>,
     changes: Vec<Change>,
     settle_at: Option<Instant>,
 }
@@ -64,6 +80,7 @@ impl Credits {
             members: HashMap::new(),
             kept: HashMap::new(),
             circuits: Vec::new(),
+            waited: Vec::new(),
             changes: Vec::new(),
             settle_at: None,
         })
@@ -81,7 +98,7 @@ impl Credits {
             return member.neighbour;
         }
         let now_us = self.us(now);
-        let kept = self.kept.remove(&peer).map(|(left_us, opening)| self.aged(now_us.saturating_sub(left_us), opening));
+        let kept = self.kept.remove(&peer).map(|kept| self.aged(now_us, kept));
         // More neighbours than there may be: their circuits are refused.
         let Ok(neighbour) = self.ledger.neighbour_add(now_us, kept.unwrap_or_default()) else { return SELF };
         if kept.is_none() {
@@ -90,11 +107,15 @@ impl Credits {
             let _ = self.ledger.neighbour_expect(now_us, neighbour, increase);
         }
         self.members.insert(peer, Member { neighbour, links: 1 });
+        if let Some(waited) = self.waited.get_mut(neighbour as usize) {
+            *waited = 0;
+        }
         neighbour
     }
 
-    /// What accounts are worth after so long without anything minted for them.
-    fn aged(&self, us: u64, opening: Opening) -> Opening {
+    /// What accounts of one that is away are worth now: nothing is minted for them.
+    fn aged(&self, now_us: u64, (left_us, opening): (i64, Opening)) -> Opening {
+        let us = i64::try_from(now_us).unwrap_or(i64::MAX).saturating_sub(left_us).max(0).unsigned_abs();
         let half_lives = (u128::from(us) << 32) / u128::from(self.ledger.config().half_life_us);
         let by = -i64::try_from(half_lives).unwrap_or(i64::MAX);
         let aged = |amount| times_exp2(amount, by.max(-(127 << 32)));
@@ -118,7 +139,7 @@ impl Credits {
         let now_us = self.us(now);
         self.members.remove(&peer);
         if let Some(opening) = self.opening(now_us, neighbour) {
-            self.keep(peer, now_us, opening);
+            self.keep(peer, i64::try_from(now_us).unwrap_or(i64::MAX), opening);
         }
         let _ = self.ledger.neighbour_remove(now_us, neighbour);
     }
@@ -130,7 +151,7 @@ impl Credits {
     }
 
     /// Keeps the accounts of one that is away; of too many, those that left first go.
-    pub fn keep(&mut self, peer: NodeId, left_us: u64, opening: Opening) {
+    pub fn keep(&mut self, peer: NodeId, left_us: i64, opening: Opening) {
         if self.kept.len() >= KEPT_MAX
             && let Some(first) = self.kept.iter().min_by_key(|(peer, (left_us, _))| (*left_us, peer.0)).map(|(p, _)| *p)
         {
@@ -152,14 +173,18 @@ impl Credits {
 
     /// Those that are away, and what accounts are worth now.
     pub fn kept(&self, now_us: u64) -> Vec<(NodeId, Opening)> {
-        let aged = |&(left_us, opening)| self.aged(now_us.saturating_sub(left_us), opening);
-        let mut all: Vec<_> = self.kept.iter().map(|(&peer, kept)| (peer, aged(kept))).collect();
+        let mut all: Vec<_> = self.kept.iter().map(|(&peer, &kept)| (peer, self.aged(now_us, kept))).collect();
         all.sort_unstable_by_key(|(peer, _)| peer.0);
         all
     }
 
     pub fn circuit_of(&self, connection: u32) -> CircuitId {
-        self.circuits.get(connection as usize).map_or(0, |&(circuit, _)| circuit)
+        self.circuits.get(connection as usize).map_or(0, |entered| entered.circuit)
+    }
+
+    /// Bytes that waited for the link to a neighbour since it came up.
+    pub fn waited_bytes(&self, neighbour: u32) -> u64 {
+        self.waited.get(neighbour as usize).copied().unwrap_or(0)
     }
 
     /// Settles a period from now on, if nothing is to be settled before.
@@ -169,18 +194,6 @@ impl Credits {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.settle_at
-    }
-
-    /// Whether anything flows, is owed or is charged.
-    fn is_busy(&self) -> bool {
-        let mut from = 0;
-        while let Some(row) = self.ledger.connection_from(from) {
-            if row.rented || row.own > 0 || row.flows.iter().any(|flow| flow.class_in > 0 || flow.class_out > 0) {
-                return true;
-            }
-            from = row.connection + 1;
-        }
-        false
     }
 }
 
@@ -213,11 +226,11 @@ impl Engine {
         })?;
         let at = connection as usize;
         if credits.circuits.len() <= at {
-            credits.circuits.resize(at + 1, (0, [0; 2]));
+            credits.circuits.resize(at + 1, Entered::NONE);
         }
-        credits.circuits[at] = (id, [0; 2]);
+        credits.circuits[at] = Entered { circuit: id, ends: [previous, next], rests: [0; 2] };
         // Who pays rent pays it each period.
-        if class > 0 || credits.ledger.connection_row(connection).is_ok_and(|row| row.rented) {
+        if credits.ledger.is_busy() {
             credits.wake(now);
         }
         Ok(connection)
@@ -311,10 +324,17 @@ impl Engine {
             };
             let Some(connection) = credit.connection else { continue };
             let credits = &mut self.credits;
-            let Some((_, rests)) = credits.circuits.get_mut(connection as usize) else { continue };
+            let Some(Entered { ends, rests, .. }) = credits.circuits.get_mut(connection as usize) else { continue };
             let rest = &mut rests[direction as usize];
             let owed = rest.saturating_add(credit_us);
             *rest = owed % 1_000_000;
+            let to = ends[1 - direction as usize] as usize;
+            if to != SELF as usize {
+                if credits.waited.len() <= to {
+                    credits.waited.resize(to + 1, 0);
+                }
+                credits.waited[to] = credits.waited[to].saturating_add(bytes);
+            }
             credits.ledger.charge(connection, direction, owed / 1_000_000, bytes);
             credits.wake(now);
         }
@@ -330,12 +350,10 @@ impl Engine {
         let now_us = credits.us(now);
         credits.ledger.settle(now_us, &mut credits.changes);
         self.credit_apply(now);
-        let mut from = 0;
-        while let Some(row) = self.credits.ledger.connection_from(from) {
-            self.credit_weigh(row.connection);
-            from = row.connection + 1;
+        for connection in self.credits.ledger.settled().collect::<Vec<_>>() {
+            self.credit_weigh(connection);
         }
-        if self.credits.is_busy() {
+        if self.credits.ledger.is_busy() {
             self.credits.wake(now);
         }
     }

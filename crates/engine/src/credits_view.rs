@@ -89,7 +89,7 @@ fn flow(flow: &Flow) -> String {
     })
 }
 
-fn neighbour(peer: NodeId, row: &NeighbourRow) -> String {
+fn neighbour(peer: NodeId, row: &NeighbourRow, waited_bytes: u64) -> String {
     Json::object(|j| {
         j.set("peer", format_args!("\"{peer}\"")).set("account", row.account).set("mirror", row.mirror);
         j.set("contributed", row.contributed).set("value", octaves(row.value)).set("expected", row.expected);
@@ -108,7 +108,7 @@ fn neighbour(peer: NodeId, row: &NeighbourRow) -> String {
             j.set(name, books);
         }
         j.set("throttled", row.throttled).set("overdrawn", row.overdrawn).set("carry", row.carry);
-        j.set("rent", row.rent).set("always", row.always).set("load", row.load);
+        j.set("rent", row.rent).set("always", row.always).set("load", row.load).set("waitedBytes", waited_bytes);
     })
 }
 
@@ -131,14 +131,13 @@ impl Engine {
         all
     }
 
-    /// JSON of all accounts, flows, prices and books (`NodeCredits` in ts/core).
-    pub fn credits(&mut self, now: Instant) -> String {
-        let now_us = self.credits.us(now);
+    /// JSON of the flows of all circuits (`CircuitCredits[]` in ts/core).
+    pub fn credits_circuits(&self) -> String {
         let members = self.credits.members();
-        let peer = |id: u32| members.iter().find(|&&(_, neighbour)| neighbour == id).map(|&(peer, _)| peer);
-        let ledger = &mut self.credits.ledger;
-        let rows = members.iter().filter_map(|&(peer, id)| Some((peer, ledger.neighbour(now_us, id).ok()?)));
-        let neighbours: Vec<String> = rows.map(|(peer, row)| neighbour(peer, &row)).collect();
+        let peer = |id: u32| {
+            let found = members.binary_search_by_key(&id, |&(_, neighbour)| neighbour);
+            found.ok().map(|at| members[at].0)
+        };
         let mut circuits = Vec::new();
         let mut from = 0;
         while let Some(row) = self.credits.ledger.connection_from(from) {
@@ -159,6 +158,17 @@ impl Engine {
                 j.set("backward", flow(&flows[Direction::Backward as usize]));
             }));
         }
+        array(circuits.into_iter())
+    }
+
+    /// JSON of all accounts, prices and books (`NodeCredits` in ts/core).
+    pub fn credits(&mut self, now: Instant) -> String {
+        let now_us = self.credits.us(now);
+        let mut neighbours = Vec::new();
+        for (peer, id) in self.credits.members() {
+            let waited_bytes = self.credits.waited_bytes(id);
+            neighbours.extend(self.credits.ledger.neighbour(now_us, id).map(|row| neighbour(peer, &row, waited_bytes)));
+        }
         let books = self.credits.ledger.books(now_us);
         let (accounts, totals) = (&books.accounts, &books.totals);
         let books = Json::object(|j| {
@@ -175,7 +185,6 @@ impl Engine {
             j.set("now_us", now_us).set("increase", config.increase).set("halfLife_us", config.half_life_us);
             j.set("free", config.free).set("fill", f64::from(held.2) / f64::from(config.capacity));
             j.set("neighbours", array(neighbours.into_iter()));
-            j.set("circuits", array(circuits.into_iter()));
             j.set("books", books);
         })
     }
@@ -199,13 +208,14 @@ impl Engine {
         all.into_iter().map(account).collect()
     }
 
-    /// Takes accounts that were kept, before links to those neighbours are up; whose link is up keeps what it has. How many were taken.
-    pub fn credits_restore(&mut self, now: Instant, accounts: &[Account]) -> usize {
-        let now_us = self.credits.us(now);
+    /// Takes accounts as they were so many microseconds ago, before links to those neighbours are up: what they hold has decayed since.
+    /// Whose link is up keeps what it has. How many were taken.
+    pub fn credits_restore(&mut self, now: Instant, ago_us: u64, accounts: &[Account]) -> usize {
+        let left_us = i64::try_from(self.credits.us(now)).unwrap_or(i64::MAX).saturating_sub_unsigned(ago_us);
         let away = |account: &&Account| account.peer != self.id && !self.credits.is_member(account.peer);
         let away: Vec<Account> = accounts.iter().filter(away).copied().collect();
         for &Account { peer, account, mirror, contributed, value, expected } in &away {
-            self.credits.keep(peer, now_us, Opening { account, mirror, contributed, value, expected, used: 0 });
+            self.credits.keep(peer, left_us, Opening { account, mirror, contributed, value, expected, used: 0 });
         }
         away.len()
     }

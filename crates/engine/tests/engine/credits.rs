@@ -149,15 +149,39 @@ fn accounts_are_kept_and_an_idle_node_sleeps() {
     // What is exported is taken by another engine as it is, except of neighbours that it has.
     let now = n.now;
     let kept = n.nodes[1].credits_export(now);
-    assert_eq!(n.nodes[2].credits_restore(now, &kept), 1, "the client's, not its own");
+    assert_eq!(n.nodes[2].credits_restore(now, 0, &kept), 1, "the client's, not its own");
     let mut other = Network::with_credits(0, 1, Limits::default(), CreditConfig::default());
     let (now, stranger) = (other.now, kept[0]);
     other.lose_links(0);
-    assert_eq!(other.nodes[1].credits_restore(now, &[Account { account: 12_345, ..stranger }]), 1);
+    assert_eq!(other.nodes[1].credits_restore(now, 0, &[Account { account: 12_345, ..stranger }]), 1);
     other.join(1, 0, Wire::default());
     let peer = other.nodes[0].id();
     let account = other.nodes[1].credits_export(now).into_iter().find(|account| account.peer == peer).unwrap();
     assert_eq!((account.peer, account.account), (stranger.peer, 12_345));
+
+    // What they were some time before this node began has halved so often, and goes on to.
+    let aged = |half_lives: f64| {
+        let mut other = Network::with_credits(0, 1, Limits::default(), CreditConfig::default());
+        other.lose_links(0);
+        let (now, ago_us) = (other.now, (half_lives * 600e6) as u64);
+        let kept = Account { account: 1 << 40, mirror: 1 << 41, contributed: 1 << 42, expected: 7, ..stranger };
+        assert_eq!(other.nodes[1].credits_restore(now, ago_us, &[kept]), 1);
+        other.run(600 * SECOND, |_| false);
+        let now = other.now;
+        let all = other.nodes[1].credits_export(now);
+        all.into_iter().find(|account| account.peer == stranger.peer).unwrap()
+    };
+    for (half_lives, left) in [(0.0, 0.5), (1.0, 0.25), (2.5, 2f64.powf(-3.5)), (1e9, 0.0)] {
+        let Account { account, mirror, contributed, expected, .. } = aged(half_lives);
+        for (found, of) in [(account, 1u64 << 40), (mirror, 1 << 41), (contributed, 1 << 42)] {
+            let expected = of as f64 * left;
+            assert!(
+                (found as f64 - expected).abs() <= expected * 1e-9 + 1.0,
+                "{found} after {half_lives}, not {expected}"
+            );
+        }
+        assert_eq!(expected, 7, "a rate does not decay");
+    }
 }
 
 /// What queues charged reaches the circuit's flow, credits in whole and the rest later.
@@ -180,4 +204,11 @@ fn charges_reach_the_circuit_that_waited() {
     assert_eq!((flow.charged, flow.load, flow.bytes), (2_003, 2_003, 4_000));
     let json = n.nodes[1].credits(n.now);
     assert!(json.contains("\"load\":2003") && json.starts_with('{') && json.ends_with('}'), "{json}");
+    // The link to the exit is where they waited.
+    let [client, exit] = [0, 2].map(|node| format!("{{\"peer\":\"{}\"", n.nodes[node].id()));
+    let of = |peer: &str| json.split("{\"peer\"").find(|part| peer.ends_with(part.split(',').next().unwrap())).unwrap();
+    assert!(of(&exit).contains("\"waitedBytes\":4000}") && of(&client).contains("\"waitedBytes\":0}"), "{json}");
+    let circuits = n.nodes[1].credits_circuits();
+    let ends = [("previous", 0), ("next", 2)].map(|(end, node)| format!("\"{end}\":\"{}\"", n.nodes[node].id()));
+    assert!(ends.iter().all(|end| circuits.contains(end)) && circuits.contains("\"charged\":2003"), "{circuits}");
 }
