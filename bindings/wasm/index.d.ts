@@ -34,6 +34,7 @@ export class Engine {
   creditsCircuits(): string;
   creditsExport(now_us: number): string;
   creditsRestore(now_us: number, ago_us: number, peers: string, numbers: Float64Array): number;
+  creditsAdd(rules: string): void;
   creditsReport(now_us: number): void;
   creditsConfigure(now_us: number, options: string): void;
   connectionOpen(now_us: number, circuit: number): number;

@@ -104,6 +104,8 @@ export interface EngineBinding {
   creditsExport(now_us: number): string;
   /** Ids with a space between each, and five numbers for each, as `NodeHost.creditsRestore` has them. */
   creditsRestore(now_us: number, ago_us: number, peers: string, numbers: Float64Array): number;
+  /** Rules as `NodeHost.creditsAdd` has them. */
+  creditsAdd(rules: string): void;
   /** Tells neighbours what they have here. */
   creditsReport(now_us: number): void;
   /** JSON of `CreditOptions`. */

@@ -397,6 +397,11 @@ export interface NodeHost {
    * `KeptAccount` in their order. What they hold has decayed since; a time below zero is none. How many were taken.
    */
   creditsRestore(ago_us: number, peers: string[], numbers: Float64Array): number;
+  /**
+   * What this node adds to what it sends back on circuits that end here, for what begins to run on them: rules, a line each, the first
+   * that fits decides: `any CLASS`, `port NUMBER CLASS`, `host NAME CLASS`, `host *.NAME CLASS`. Of all that runs on one, the largest.
+   */
+  creditsAdd(rules: string): void;
   /** Tells neighbours what they have here: once that is where a crash cannot take it back. */
   creditsReport(): void;
   /** JSON of `CreditOptions`: other settings from now on, what is left out as by default. Half-life, periods and capacity stay. */

@@ -35,6 +35,7 @@ const IMMEDIATE: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'creditsCircuits',
   'creditsExport',
   'creditsRestore',
+  'creditsAdd',
   'creditsReport',
   'creditsConfigure',
 ]);

@@ -188,6 +188,10 @@ class EngineHost implements NodeHost, AdoptingHost {
     return this.#call((engine, now_us) => engine.creditsRestore(now_us, ago_us, peers.join(' '), numbers));
   }
 
+  creditsAdd(rules: string): void {
+    this.#call((engine) => engine.creditsAdd(rules));
+  }
+
   creditsReport(): void {
     this.#call((engine, now_us) => engine.creditsReport(now_us));
   }

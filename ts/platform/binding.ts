@@ -73,6 +73,7 @@ const ENGINE_TAKES: { [K in keyof EngineBinding]: Kind[] } = {
   creditsCircuits: [],
   creditsExport: ['number'],
   creditsRestore: ['number', 'number', 'string', 'numbers'],
+  creditsAdd: ['string'],
   creditsReport: ['number'],
   creditsConfigure: ['number', 'string'],
   connectionOpen: ['number', 'number'],

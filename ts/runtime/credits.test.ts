@@ -60,6 +60,37 @@ test('a flow passes every hop, comes home, and both ends of a link count the sam
   expect(first.price.load(client.id)).toBe(0);
 });
 
+test('an exit adds its own to what it sends back, by destination; the client announces nothing and has it', async () => {
+  await using origin = await startOrigin(echo);
+  await using other = await startOrigin(echo);
+  // Nobody keeps anything of it, so that what is announced is the same at every hop.
+  const credit = { alwaysShare: 0 };
+  const add = ['host *.example = 256000', `port ${origin.port} = 64000`];
+  await using network = await startNetwork(2, 1, { credit }, () => ({ credit: { ...credit, add } }));
+  const { client, exits } = network;
+  const adds = () => exits[0]!.credits().circuits.flatMap(({ role, own }) => (role === 'exit' && own > 0 ? [own] : []));
+  const flowElsewhere = client.dial({ host: '127.0.0.1', port: other.port });
+  await flowElsewhere.opened;
+  expect(adds()).toEqual([]);
+  const flow = client.dial({ host: '127.0.0.1', port: origin.port });
+  await flow.opened;
+  await vi.waitFor(() => expect(adds()).toEqual([4]), WAIT);
+  // It comes back over every hop, and home.
+  const home = await vi.waitUntil(
+    () => client.credits().circuits.find(({ backward }) => backward.in === 4 && backward.paid > 64_000),
+    WAIT,
+  );
+  expect(home).toMatchObject({ role: 'client', own: 0, forward: { out: 0, paid: 0 } });
+  const first = network.node(home.next as string);
+  await vi.waitFor(() => {
+    const flows = first.credits().circuits.map(({ previous, backward }) => [previous, backward.in, backward.out]);
+    expect(flows).toContainEqual([client.id, 4, 4]);
+  }, WAIT);
+  await flow.close();
+  await flowElsewhere.close();
+  await vi.waitFor(() => expect(adds()).toEqual([]), WAIT);
+});
+
 test('accounts are there again after a restart, and end without a data directory', async () => {
   const dataDir = join(folder, 'relay');
   await using origin = await startOrigin(echo);

@@ -11,6 +11,7 @@ import type { Route } from '../circuit/pool.js';
 import type { NodeHost } from '../core/host.js';
 import type { CircuitCredits, KeptAccount, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
 import { every } from '../core/timing.js';
+import { additionLines } from '../credit/additions.js';
 import type { Purse } from '../credit/budget.js';
 import { OwnFlows } from '../credit/flows.js';
 import { AccountKeeper } from '../credit/keeper.js';
@@ -109,14 +110,16 @@ export class CreditSide {
           });
   }
 
-  /** Opens the accounts that were kept. When the host has started, before links are up. */
-  restore(): void {
+  /** Opens the accounts that were kept, and says what is added. When the host has started, before links are up. */
+  open(): void {
+    const { host, options } = this.#parts;
+    if (options.add !== undefined && options.add.length > 0) host.creditsAdd(additionLines(options.add));
     this.#restored = true;
     if (this.#keeper === null) return;
     const { accounts: kept, ago_ms } = this.#keeper.restored();
     for (const { peer, earned, spent } of kept) this.#before.set(peer, { earned, spent });
     const numbers = kept.flatMap((a) => [a.account, a.mirror, a.contributed, a.value, a.expected]);
-    this.#parts.host.creditsRestore(
+    host.creditsRestore(
       ago_ms * 1000,
       kept.map(({ peer }) => peer),
       Float64Array.from(numbers),

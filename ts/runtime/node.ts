@@ -201,7 +201,7 @@ export class WayfareNode extends NodeEventTarget {
     const { clock, log } = this.#platform;
     this.addresses = await this.#host.start();
     // In the same turn: no neighbour has had time to come.
-    this.#credits.restore();
+    this.#credits.open();
     this.#host.setExitRules(exitRules(this.#options.exit));
     await this.#installKeys();
     await this.#refreshCertificates();

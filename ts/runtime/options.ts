@@ -9,6 +9,7 @@ import type { Core } from '../core/core.js';
 import type { CreditOptions } from '../core/credit.js';
 import type { CreateEgress } from '../core/egress.js';
 import type { CreateHost, HostLimits, HostStats, NewCertificate, ProxyOptions, SizeClass } from '../core/host.js';
+import { parseAddition } from '../credit/additions.js';
 import { parsePriority } from '../credit/priorities.js';
 import { EGRESS_DEFAULTS, type EgressPolicyChoice } from '../egress/options.js';
 import type { ExitOptions } from '../exit/rules.js';
@@ -69,6 +70,11 @@ export interface CreditNodeOptions {
   flow?: number;
   /** Rules such as `"port 22 = 256000"`, `"host *.example.org = 1000"`, `"user alice = 64000"`, `"inlet http = 4000"`; the first that fits decides. */
   priorities?: readonly string[];
+  /**
+   * What this node, as an exit or where streams to it end, adds to what it sends back while something runs: `"port 8080 = 64000"`,
+   * `"host *.example.org = 16000"`, `"any = 1000"`, by destination; the first that fits decides.
+   */
+  add?: readonly string[];
   /** What all neighbours together get here without having done anything yet. Default 1,000,000. */
   increase?: number;
   /** Seconds in which what is on an account halves. Default 600. */
@@ -259,7 +265,7 @@ function checkExitChoice(options: ExitChoiceOptions): void {
     throw new UsageError('argument_invalid', 'egress.window_s must not be longer than egress.sequence_s');
 }
 
-const CREDIT: Record<Exclude<keyof CreditNodeOptions, 'free' | 'priorities'>, [least: number, most: number]> = {
+const CREDIT: Record<Exclude<keyof CreditNodeOptions, 'free' | 'priorities' | 'add'>, [least: number, most: number]> = {
   flow: [0, 1e9],
   increase: [0, 1e12],
   halfLife_s: [1, 1e6],
@@ -274,6 +280,7 @@ function checkCredit(options: CreditNodeOptions): void {
       throw new UsageError('argument_invalid', `credit.${name} must be ${least} to ${most}, not ${value}`);
   }
   (options.priorities ?? []).forEach(parsePriority);
+  (options.add ?? []).forEach(parseAddition);
 }
 
 /** The same in the host's terms. */

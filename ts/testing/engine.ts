@@ -58,6 +58,7 @@ const CALLS = [
   'creditsCircuits',
   'creditsExport',
   'creditsRestore',
+  'creditsAdd',
   'creditsReport',
   'creditsConfigure',
   'connectionOpen',

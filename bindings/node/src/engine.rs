@@ -164,6 +164,11 @@ impl Engine {
     }
 
     #[napi]
+    pub fn credits_add(&mut self, rules: String) -> Result<()> {
+        self.0.credits_add(&rules).map_err(thrown)
+    }
+
+    #[napi]
     pub fn credits_report(&mut self, now_us: f64) -> Result<()> {
         self.0.credits_report(now_us).map_err(thrown)
     }

@@ -401,6 +401,12 @@ impl NativeNode {
         self.with(|node| ask_blocking(|answer| node.credits_configure(credits, answer)))?.map_err(thrown)
     }
 
+    /// What is added to circuits that end here: rules, a line each.
+    #[napi]
+    pub fn credits_add(&self, rules: String) -> Result<()> {
+        self.with(|node| node.credits_add(&rules))?.map_err(thrown)
+    }
+
     /// Waits for the node's thread, a turn of it at most.
     #[napi(ts_return_type = "import('../../ts/core/host.js').CircuitStats | null")]
     pub fn circuit_stats(&self, circuit: u32) -> Result<Parsed> {

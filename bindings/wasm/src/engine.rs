@@ -179,6 +179,11 @@ impl Engine {
         self.engine.credits_restore(now_us, ago_us, peers, numbers).map_err(thrown)
     }
 
+    #[wasm_bindgen(js_name = creditsAdd)]
+    pub fn credits_add(&mut self, rules: &str) -> Result<(), JsError> {
+        self.engine.credits_add(rules).map_err(thrown)
+    }
+
     #[wasm_bindgen(js_name = creditsReport)]
     pub fn credits_report(&mut self, now_us: f64) -> Result<(), JsError> {
         self.engine.credits_report(now_us).map_err(thrown)

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use wayfare_engine::{Account, CircuitCredit, HopSpec, SizeClass, Suite};
+use wayfare_engine::{Account, Additions, CircuitCredit, HopSpec, SizeClass, Suite};
 use wayfare_quic::tls::Identity;
 use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
@@ -254,6 +254,17 @@ impl Node {
             let changed = node.world.borrow_mut().engine.credits_configure(Instant::now(), credits.config());
             answer.give(changed.map_err(|e| Failure::new(Failure::INVALID, e.to_string())));
         });
+    }
+
+    /// Adds so much to the flow of circuits that end here, for what begins to run on them: rules, a line each, as [`Additions::parse`]
+    /// has them.
+    ///
+    /// # Errors
+    /// `argument_invalid` for what is no rule.
+    pub fn credits_add(&self, rules: &str) -> Result<(), Failure> {
+        let rules = Additions::parse(rules).ok_or_else(|| Failure::new(Failure::INVALID, "these are no rules"))?;
+        self.act(|node| node.world.borrow_mut().engine.credits_add(rules));
+        Ok(())
     }
 
     /// The circuits that a neighbour has set up through or to this node, over this link.

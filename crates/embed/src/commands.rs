@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use wayfare_engine::Account;
+use wayfare_engine::{Account, Additions};
 
 use crate::engine::EmbeddedEngine;
 use crate::failure::Failure;
@@ -114,6 +114,14 @@ impl EmbeddedEngine {
         let now = state.at(now_us)?;
         let changed = state.engine.credits_configure(now, crate::credit::config(options)?);
         changed.map_err(|e| Failure::invalid(e.to_string()))
+    }
+
+    /// What is added to the flow of circuits that end here, from now on: rules, a line each, as [`Additions::parse`] has them.
+    pub fn credits_add(&mut self, rules: &str) -> Result<(), Failure> {
+        let state = self.open()?;
+        let rules = Additions::parse(rules).ok_or_else(|| Failure::invalid("these are no rules"))?;
+        state.engine.credits_add(rules);
+        Ok(())
     }
 
     /// JSON of what one of our own circuits carried; empty when there is none of this id.

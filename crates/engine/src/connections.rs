@@ -133,7 +133,7 @@ impl Engine {
         }
         // While it is still known which circuit leads to the other end: else that would wait for a silent client.
         self.drive_inner(now);
-        self.connection_lost(id, Reason::CircuitClosed);
+        self.connection_lost(now, id, Reason::CircuitClosed);
     }
 
     /// Its round trip so far.
@@ -146,9 +146,10 @@ impl Engine {
         Some(host.peek(conn.handle)?.rtt())
     }
 
-    fn connection_lost(&mut self, id: ConnectionId, reason: Reason) {
+    fn connection_lost(&mut self, now: Instant, id: ConnectionId, reason: Reason) {
         let Some(conn) = self.inner.conns.remove(&id) else { return };
         self.inner.handles.remove(&(conn.side, conn.handle));
+        self.add_lost(now, id);
         self.close_flows_of(id, reason);
         self.inner.udp.close_of(id, &mut self.events);
         self.events.push_back(Event::ConnectionDown { connection: id, reason });
@@ -241,7 +242,7 @@ impl Engine {
                     self.events.push_back(Event::ConnectionUp(id));
                 }
             }
-            QuicEvent::Lost(error) => self.connection_lost(id, loss_reason(&error)),
+            QuicEvent::Lost(error) => self.connection_lost(now, id, loss_reason(&error)),
             QuicEvent::Opened(Dir::Bi) => self.accept_flows(now, id),
             QuicEvent::Opened(Dir::Uni) => self.read_windows(id),
             QuicEvent::Readable(stream) if stream.dir() == Dir::Uni => self.read_windows(id),

@@ -12,6 +12,7 @@ use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
 use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
 
+use crate::additions::Adding;
 use crate::api::{CircuitId, EngineConfig, Event, FREE, Limits, Output, Stats};
 use crate::circuits::Circuit;
 use crate::credits::Credits;
@@ -86,6 +87,7 @@ pub struct Engine {
     pub(crate) counters: Counters,
     pub(crate) stats: Stats,
     pub(crate) credits: Credits,
+    pub(crate) adding: Adding,
     pub(crate) draining: bool,
     pub(crate) forwarding: bool,
     /// What inner datagrams are copied into.
@@ -128,6 +130,7 @@ impl Engine {
             counters: Counters::default(),
             stats: Stats::default(),
             credits,
+            adding: Adding::default(),
             draining: false,
             forwarding: true,
             arena: BytesMut::new(),
@@ -404,6 +407,7 @@ impl Engine {
             self.expire_setups(now);
             self.decide_classes(now);
             self.watch_connections(now);
+            self.add_follow(now);
             self.drop_worst_readers(now);
             self.inner.udp.expire(now, &mut self.counters);
         }

@@ -51,6 +51,8 @@ pub(crate) struct Flow {
     waiting_since: Option<Instant>,
     received_all: bool,
     sent_all: bool,
+    /// At an exit, the class of credits that is added for it.
+    adds: u8,
 }
 
 #[derive(Default)]
@@ -93,6 +95,7 @@ impl Flows {
             waiting_since: None,
             received_all: false,
             sent_all: false,
+            adds: 0,
         };
         self.by_id.insert(self.next, flow);
         self.by_stream.insert((connection, stream), self.next);
@@ -391,6 +394,7 @@ impl Engine {
             flows.by_stream.remove(&(flow.connection, flow.stream));
             flows.extra_bytes -= flow.receive.extra();
             self.count_live(now, flow.connection, -1);
+            self.add_end(now, flow.connection, flow.adds);
         }
     }
 
@@ -471,6 +475,9 @@ impl Engine {
             Ok(request) => {
                 flow.phase = Phase::Asked;
                 let host = request.host.as_str().to_owned();
+                flow.adds = self.adding.rules.class_for(&host, request.port);
+                let (connection, class) = (flow.connection, flow.adds);
+                self.add_begin(now, connection, class);
                 self.events.push_back(Event::FlowRequested { flow: id, host, port: request.port });
             }
             Err(Answer { status: Status::Ok, local }) => {

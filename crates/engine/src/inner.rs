@@ -79,7 +79,7 @@ fn circuit_address(id: CircuitId) -> SocketAddr {
     address(2, &id.to_be_bytes())
 }
 
-fn circuit_of(address: SocketAddr) -> Option<CircuitId> {
+pub(crate) fn circuit_of(address: SocketAddr) -> Option<CircuitId> {
     let SocketAddr::V6(v6) = address else { return None };
     let [0xfd, 0x57, 0, 2, .., a, b, c, d] = v6.ip().octets() else { return None };
     Some(u32::from_be_bytes([a, b, c, d]))

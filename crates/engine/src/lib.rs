@@ -8,6 +8,7 @@
 //! Invariant: reads no clock, draws no randomness of its own and does no I/O. What comes from outside is answered with a
 //! defined reason and counted; nothing of it panics.
 
+mod additions;
 mod api;
 mod circuits;
 mod connections;
@@ -23,6 +24,7 @@ mod setup;
 mod udp;
 mod window;
 
+pub use additions::Additions;
 pub use api::{
     CircuitId, CircuitInfo, ConnectionId, EngineConfig, Event, FREE, FlowId, FlowRead, FlowWrite, Limits, Output,
     Roles, Stats, UdpId, plain_packets,

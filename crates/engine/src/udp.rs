@@ -17,6 +17,8 @@ struct Association {
     connection: ConnectionId,
     number: u32,
     packet: u16,
+    /// At an exit, the class of credits that is added for it.
+    adds: u8,
 }
 
 #[derive(Default)]
@@ -33,10 +35,10 @@ impl UdpTable {
         !self.by_id.is_empty()
     }
 
-    fn insert(&mut self, connection: ConnectionId, number: Option<u32>) -> UdpId {
+    fn insert(&mut self, connection: ConnectionId, number: Option<u32>, adds: u8) -> UdpId {
         self.next += 1;
         let number = number.unwrap_or(self.next);
-        self.by_id.insert(self.next, Association { connection, number, packet: 0 });
+        self.by_id.insert(self.next, Association { connection, number, packet: 0, adds });
         self.by_number.insert((connection, number), self.next);
         self.next
     }
@@ -82,13 +84,14 @@ impl Engine {
             return Err(Reason::CircuitUnknown);
         }
         self.count_live(now, connection, 1);
-        Ok(self.inner.udp.insert(connection, None))
+        Ok(self.inner.udp.insert(connection, None, 0))
     }
 
     /// Forgets an association.
     pub fn udp_close(&mut self, now: Instant, id: UdpId) {
         if let Some(association) = self.inner.udp.remove(id) {
             self.count_live(now, association.connection, -1);
+            self.add_end(now, association.connection, association.adds);
         }
     }
 
@@ -155,8 +158,10 @@ impl Engine {
                         self.counters.count(Reason::ExitOverloaded);
                         continue;
                     }
-                    let association = table.insert(id, Some(udp.association));
+                    let adds = self.adding.rules.class_for_any();
+                    let association = table.insert(id, Some(udp.association), adds);
                     self.count_live(now, id, 1);
+                    self.add_begin(now, id, adds);
                     self.events.push_back(Event::UdpOpened(association));
                     association
                 }

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { isNodeId } from '../hex.js';
 import { isCidr, isHostPort, isIpPort, isLoopback, isNamePort } from './address.js';
-import { isPriority } from './priority.js';
+import { isAddition, isPriority } from './priority.js';
 
 const ipPort = z.string().refine(isIpPort);
 const port = z.int().min(1).max(65535);
@@ -73,6 +73,7 @@ export const Schema = z.strictObject({
       free: z.boolean().default(false),
       flow: z.int().min(0).max(1e9).default(0),
       priorities: z.array(z.string().refine(isPriority)).default([]),
+      add: z.array(z.string().refine(isAddition)).default([]),
       increase: z.int().min(0).max(1e12).default(1_000_000),
       half_life_s: z.int().min(1).max(1_000_000).default(600),
       always_share: z.number().min(0).max(1).default(0.01),
@@ -291,6 +292,12 @@ export const KEYS: Record<string, KeyInfo> = {
       '"port 22 = 256000", "host *.example.org = 1000", "user alice = 64000" or "inlet http = 4000", credits per second at the end',
     kind: 'list',
     sample: '["port 22 = 256000", "user alice = 64000"]',
+  },
+  'credit.add': {
+    doc: 'Credits per second that this node, where circuits end at it, adds to what it sends back, by the destination of what runs on them; the first that fits decides.',
+    valid: '"port 8080 = 64000", "host *.example.org = 16000" or "any = 1000", credits per second at the end',
+    kind: 'list',
+    sample: '["port 8080 = 64000"]',
   },
   'credit.increase': {
     doc: 'Credits per second that all neighbours together get here without having done anything yet.',

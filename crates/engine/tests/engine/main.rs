@@ -5,6 +5,7 @@
     reason = "tests stand on the machine, and panic when they cannot go on"
 )]
 
+mod additions;
 mod classes;
 mod credits;
 mod hostile;
