@@ -42,6 +42,8 @@ export interface BuilderParts {
   entries?(): readonly string[];
   /** The largest that circuits ask for. */
   sizeClass: SizeClass;
+  /** The class of credits that circuits announce with their set-ups. Default 0, none. */
+  flow?: number;
 }
 
 /** The core's own choice where every hop takes it; else the suite that all nodes must take. */
@@ -135,7 +137,7 @@ export class Builder {
   }
 
   async #along(path: Descriptor[], atLeast?: SizeClass): Promise<Circuit> {
-    const { self, host, clock, log, suspicion } = this.#parts;
+    const { self, host, clock, log, suspicion, flow = 0 } = this.#parts;
     const ids = path.map((d) => d.id);
     const nodes = [self, ...ids];
     const entry = ids[0] as string;
@@ -151,7 +153,7 @@ export class Builder {
     for (;;) {
       const sizeClass = this.#classes.of(nodes, atLeast);
       try {
-        const opening = host.circuitOpen({ hops, sizeClass, ...suiteOf(path) });
+        const opening = host.circuitOpen({ hops, sizeClass, flow, ...suiteOf(path) });
         const id = await within(clock, BUILD_MS_MAX, 'a circuit', opening, (late) => host.circuitClose(late));
         this.#classes.carried(nodes, sizeClass);
         // Nobody is cleared by that: who drops packets answers set-ups too. What comes back over the circuit does it.

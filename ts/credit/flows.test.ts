@@ -3,7 +3,7 @@ import { creditRate } from '../core/credit.js';
 import { HORIZON_S } from './budget.js';
 import { type OwnCircuit, OwnFlows } from './flows.js';
 
-function world() {
+function world(begun?: number) {
   const circuits: OwnCircuit[] = [];
   const said: [number, number][] = [];
   const purses = new Map<string, number>();
@@ -14,6 +14,7 @@ function world() {
       return rate === undefined ? undefined : { credits: rate * HORIZON_S, increase: 0 };
     },
     announce: (circuit, flowClass) => void said.push([circuit, flowClass]),
+    ...(begun !== undefined && { begun }),
   });
   return { circuits, said, purses, flows };
 }
@@ -33,6 +34,17 @@ test('a circuit is told once, and again when what it may have changes', () => {
     [1, 3],
   ]);
   expect(flows.classOf(1)).toBe(3);
+});
+
+test('what was announced with a set-up is not said again, and what is not to be had is taken back', () => {
+  const { circuits, said, purses, flows } = world(2);
+  circuits.push({ id: 1, peer: 'a', class: 2 }, { id: 2, peer: 'a', class: 3 }, { id: 3, peer: 'b', class: 2 });
+  purses.set('b', 0);
+  flows.apply();
+  expect(said).toEqual([
+    [2, 3],
+    [3, 0],
+  ]);
 });
 
 test('a circuit that wishes nothing is told nothing, and one that is gone is forgotten', () => {

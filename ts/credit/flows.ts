@@ -20,6 +20,8 @@ export interface OwnFlowsParts {
   /** What a neighbour lets us spend, where that is known. */
   purse(peer: string): Purse | undefined;
   announce(circuit: CircuitId, flowClass: number): void;
+  /** What circuits have announced with their set-ups. Default 0, nothing. */
+  begun?: number;
 }
 
 /** Nothing is known of a neighbour yet: what is announced beyond what it has for us is its to throttle. */
@@ -35,11 +37,11 @@ export class OwnFlows {
 
   /** To be called when a circuit is new, and from time to time as credits come and go. */
   apply(): void {
-    const { circuits, purse, announce } = this.#parts;
+    const { circuits, purse, announce, begun = 0 } = this.#parts;
     const wishes = circuits().map(({ id, peer, class: wished }) => ({ flow: id, peer, class: wished }));
     const classes = afford(wishes, (peer) => purse(peer) ?? UNKNOWN);
     for (const [circuit, flowClass] of classes) {
-      if ((this.#told.get(circuit) ?? 0) !== flowClass) announce(circuit, flowClass);
+      if ((this.#told.get(circuit) ?? begun) !== flowClass) announce(circuit, flowClass);
     }
     this.#told = classes;
   }

@@ -41,6 +41,8 @@ export interface ClientParts {
   onExit(change: ExitChange): void;
   /** A circuit is somebody's, or another has taken its place. */
   onUse(): void;
+  /** The class of credits that circuits begin with. */
+  flow: number;
   /** The isolation key of a flow of this priority. */
   keyFor(isolation: string, flow: FlowAsked): string;
 }
@@ -83,6 +85,7 @@ export class ClientSide {
       hops,
       entries: () => supply.entries(),
       sizeClass: options.sizeClass ?? 'X',
+      flow: parts.flow,
     });
     const spares = options.egress?.ahead;
     this.#pool = new CircuitPool({

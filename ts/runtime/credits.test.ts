@@ -64,7 +64,7 @@ test('an exit adds its own to what it sends back, by destination; the client ann
   await using origin = await startOrigin(echo);
   await using other = await startOrigin(echo);
   // Nobody keeps anything of it, so that what is announced is the same at every hop.
-  const credit = { alwaysShare: 0 };
+  const credit = { flow: 0, alwaysShare: 0 };
   const add = ['host *.example = 256000', `port ${origin.port} = 64000`];
   await using network = await startNetwork(2, 1, { credit }, () => ({ credit: { ...credit, add } }));
   const { client, exits } = network;
@@ -89,6 +89,30 @@ test('an exit adds its own to what it sends back, by destination; the client ann
   await flow.close();
   await flowElsewhere.close();
   await vi.waitFor(() => expect(adds()).toEqual([]), WAIT);
+});
+
+test('a table that is half full lets in who announces what nodes do by default, and charges rent', async () => {
+  await using origin = await startOrigin(echo);
+  const more = { hops: 1, limits: { circuits: 8 }, egress: { ahead: 0 } };
+  await using network = await startNetwork(1, 1, { ...more, credit: { flow: 0 } });
+  const [exit] = network.exits as [WayfareNode];
+  const bootstrap = [{ id: exit.id, address: exit.addresses[0] as string }];
+  await using paying = await createNode({ listen: ['127.0.0.1:0'], bootstrap, ...more });
+  await paying.ready(AbortSignal.timeout(10_000));
+  const open = (node: WayfareNode, isolation: string) =>
+    node.dial({ host: '127.0.0.1', port: origin.port }, { isolation }).opened;
+  for (const isolation of ['a', 'b', 'c', 'd']) await open(network.client, isolation);
+  await expect(open(network.client, 'e')).rejects.toThrow();
+  expect((await exit.status()).host.drops.credit_rent).toBeGreaterThan(0);
+  // Ten seconds of all its rent are to be there before.
+  const holds = () => exit.credits().neighbours.find(({ peer }) => peer === paying.id)?.account ?? 0;
+  await vi.waitFor(() => expect(holds()).toBeGreaterThan(50_000), WAIT);
+  for (const isolation of ['f', 'g', 'h']) await open(paying, isolation);
+  await vi.waitFor(() => {
+    const rented = exit.credits().circuits.filter((circuit) => circuit.rented);
+    expect(rented.map(({ previous, arrears }) => [previous, arrears])).toEqual(Array(3).fill([paying.id, 0]));
+    for (const { forward } of rented) expect(forward.rent).toBeGreaterThan(0);
+  }, WAIT);
 });
 
 test('accounts are there again after a restart, and end without a data directory', async () => {

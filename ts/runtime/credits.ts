@@ -22,6 +22,8 @@ import type { CreditNodeOptions } from './options.js';
 
 const LOOK_EVERY_MS = 10_000;
 const FRESH_MS = 1000;
+/** Credits per second: the smallest class covers the rent of any one table (docs/decisions/0011-credits.md). */
+const FLOW_DEFAULT = 1000;
 /** Neighbours whose totals are remembered after they left. */
 const REMEMBERED_MAX = 10_000;
 
@@ -32,7 +34,7 @@ export interface CreditSideParts {
   options: CreditNodeOptions;
   /** Where accounts outlive the process; without one they do not. */
   store?: AccountStore;
-  /** This node's circuits that are somebody's. */
+  /** This node's circuits, those built ahead included. */
   routes(): readonly Route[];
 }
 
@@ -75,20 +77,16 @@ export class CreditSide {
   constructor(parts: CreditSideParts) {
     this.#parts = parts;
     const { host, options, clock, log, store } = parts;
-    this.#priorities = new Priorities(options.priorities ?? [], options.flow ?? 0);
+    this.#priorities = new Priorities(options.priorities ?? [], options.flow ?? FLOW_DEFAULT);
     this.#flows = new OwnFlows({
       circuits: () =>
-        parts.routes().flatMap(({ key, circuit }) =>
-          key === undefined
-            ? []
-            : [
-                {
-                  id: circuit.id,
-                  peer: circuit.path[0] as string,
-                  class: flowClassOf(key) ?? this.#priorities.usual,
-                },
-              ],
-        ),
+        parts.routes().map(({ key, circuit }) => ({
+          id: circuit.id,
+          peer: circuit.path[0] as string,
+          // One that is built ahead is for what is usual.
+          class: (key === undefined ? undefined : flowClassOf(key)) ?? this.#priorities.usual,
+        })),
+      begun: this.#priorities.usual,
       purse: (peer) => this.#purse(peer),
       announce: (circuit, flowClass) => {
         try {
@@ -155,6 +153,11 @@ export class CreditSide {
   /** A circuit is somebody's from now on, or was replaced. */
   used(): void {
     this.#flows.apply();
+  }
+
+  /** The class that circuits announce from their set-up on: busy relays let nobody in who announces nothing. */
+  get usual(): number {
+    return this.#priorities.usual;
   }
 
   /** The isolation key of a flow: as it is, or, where its priority is not the usual one, with a circuit of its own. */

@@ -177,6 +177,7 @@ export class WayfareNode extends NodeEventTarget {
       onPath: (change, path) => void this.dispatchEvent(new PathEvent(change, this.#hops(path))),
       onExit: (change) => this.#tell(change),
       onUse: () => this.#credits.used(),
+      flow: this.#credits.usual,
       keyFor: (isolation, flow) => this.#credits.keyFor(isolation, flow),
     });
     const listens = this.#roles.includes('listener');

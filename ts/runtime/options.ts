@@ -66,7 +66,7 @@ export interface ExitChoiceOptions {
 export interface CreditNodeOptions {
   /** Charges nothing: a free contribution. Default false. */
   free?: boolean;
-  /** What own flows announce that no priority fits; rounded down to a class (0, 1,000, 4,000, 16,000 and so on). Default 0. */
+  /** What own flows announce that no priority fits; rounded down to a class (0, 1,000, 4,000, 16,000 and so on). Default 1,000. */
   flow?: number;
   /** Rules such as `"port 22 = 256000"`, `"host *.example.org = 1000"`, `"user alice = 64000"`, `"inlet http = 4000"`; the first that fits decides. */
   priorities?: readonly string[];

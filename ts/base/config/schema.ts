@@ -71,7 +71,7 @@ export const Schema = z.strictObject({
   credit: z
     .strictObject({
       free: z.boolean().default(false),
-      flow: z.int().min(0).max(1e9).default(0),
+      flow: z.int().min(0).max(1e9).default(1000),
       priorities: z.array(z.string().refine(isPriority)).default([]),
       add: z.array(z.string().refine(isAddition)).default([]),
       increase: z.int().min(0).max(1e12).default(1_000_000),
@@ -282,7 +282,7 @@ export const KEYS: Record<string, KeyInfo> = {
     kind: 'boolean',
   },
   'credit.flow': {
-    doc: "Credits per second that this node's own streams announce (docs/credits.md); rounded down to 0, 1000, 4000, 16000 and so on, times 4 each.",
+    doc: "Credits per second that this node's own streams announce (docs/credits.md); rounded down to 0, 1000, 4000, 16000 and so on, times 4 each. Relays that are more than half full let in nobody who announces nothing.",
     valid: 'a number from 0 to 1000000000',
     kind: 'number',
   },
