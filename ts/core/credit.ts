@@ -64,7 +64,7 @@ export const CREDIT_REFUSED_RENT = -1;
 export const CREDIT_REFUSED_FULL = -2;
 
 /** Numbers that open a neighbour's accounts, as they were kept. Fewer: the rest is 0. */
-export const CREDIT_OPENING = 6;
+export const CREDIT_OPENING = 5;
 export const CreditOpening = {
   account: 0,
   mirror: 1,
@@ -73,11 +73,10 @@ export const CreditOpening = {
   value: 3,
   /** What the neighbour is thought to mint for us, credits per second: the increase of `mirror`. */
   expected: 4,
-  used: 5,
 } as const;
 
 /** Numbers per row of `neighbour` and `neighbours`. Times are microseconds, -1 for never. */
-export const CREDIT_NEIGHBOUR = 32;
+export const CREDIT_NEIGHBOUR = 31;
 export const CreditNeighbour = {
   neighbour: 0,
   /** What it may spend here. */
@@ -132,8 +131,6 @@ export const CreditNeighbour = {
   load: 29,
   /** 1 from `neighbourRemove` on, while connections still name it. */
   leaving: 30,
-  /** What it spent here, decayed: contributed − used is its standing. */
-  used: 31,
 } as const;
 
 /** Numbers per row of `connection` and `connections`: five for the whole, then as many for each direction. */

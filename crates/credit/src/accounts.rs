@@ -118,12 +118,6 @@ impl Accounts {
         n.settled_us = clock.now_us;
     }
 
-    /// What a neighbour spent here, decayed.
-    pub fn used(&self, id: u32) -> u64 {
-        let n = &self.slots[id as usize];
-        whole(halved(n.used, self.clock.epoch - n.epoch), self.clock.down)
-    }
-
     /// A neighbour pays here: what of it there was. What we may spend there grows by that.
     pub fn paid_by(&mut self, id: u32, credits: u64) -> u64 {
         self.settle(id);
@@ -131,7 +125,6 @@ impl Accounts {
         let n = &mut slots[id as usize];
         let paid = n.account.take(credits, clock);
         *saturated += n.mirror.put(paid, clock);
-        n.used = grown(n.used, paid, clock);
         paid
     }
 
@@ -156,7 +149,7 @@ impl Accounts {
     }
 
     /// A neighbour with what was kept of it.
-    pub fn open(&mut self, account: u64, mirror: u64, [contributed, used]: [u64; 2]) -> u32 {
+    pub fn open(&mut self, account: u64, mirror: u64, contributed: u64) -> u32 {
         let id = self.free.pop().unwrap_or(self.slots.len() as u32);
         let clock = &self.clock;
         let neighbour = Neighbour {
@@ -166,7 +159,6 @@ impl Accounts {
             account: Account::open(account, clock),
             mirror: Account::open(mirror, clock),
             contributed: grown(0, contributed.min(BALANCE_MOST), clock),
-            used: grown(0, used.min(BALANCE_MOST), clock),
             stand: self.mint.stand(clock),
             reported_us: u64::MAX,
             ..Neighbour::default()
@@ -189,7 +181,7 @@ impl Accounts {
             *account = Account::default();
         }
         (n.expected, n.expected_limit, n.expected_stand, n.weight, n.stand.part) = (0, 0, 0, 0, 0);
-        (n.contributed, n.used) = (0, 0);
+        n.contributed = 0;
         n.leaving = true;
         self.live -= 1;
     }

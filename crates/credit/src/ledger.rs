@@ -56,7 +56,6 @@ pub struct Opening {
     pub contributed: u64,
     pub value: i64,
     pub expected: u64,
-    pub used: u64,
 }
 
 /// What was counted beside reasons.
@@ -154,8 +153,8 @@ impl Ledger {
         if self.accounts.live >= self.config.neighbours {
             return Err(Refusal::Full);
         }
-        let Opening { account, mirror, contributed, value, expected, used } = opening;
-        let id = self.accounts.open(account, mirror, [contributed, used]);
+        let Opening { account, mirror, contributed, value, expected } = opening;
+        let id = self.accounts.open(account, mirror, contributed);
         self.accounts.expect(id, expected);
         if self.config.valuation {
             self.accounts.slots[id as usize].value = value.clamp(-crate::valuation::MOST, crate::valuation::MOST);

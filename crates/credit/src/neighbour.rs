@@ -72,9 +72,8 @@ pub(crate) struct Neighbour {
     pub expected_limit: u128,
     /// As `Mint::base_share`, when last settled.
     pub expected_stand: u128,
-    /// What we spent there, and what it spent here, decaying; as amounts are kept.
+    /// What we spent there, decaying; as amounts are kept.
     pub contributed: u128,
-    pub used: u128,
 
     pub report: u64,
     pub report_increase: u64,
@@ -112,7 +111,6 @@ impl Neighbour {
             self.account.amount = halved(self.account.amount, epochs);
             self.mirror.amount = halved(self.mirror.amount, epochs);
             self.contributed = halved(self.contributed, epochs);
-            self.used = halved(self.used, epochs);
             self.epoch = epoch;
         }
     }

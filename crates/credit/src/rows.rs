@@ -45,7 +45,6 @@ pub struct NeighbourRow {
     pub account: u64,
     pub mirror: u64,
     pub contributed: u64,
-    pub used: u64,
     pub value: i64,
     pub expected: u64,
     /// Minted for it per second, rounded down.
@@ -85,7 +84,7 @@ impl Ledger {
     fn row(&mut self, id: u32) -> NeighbourRow {
         self.accounts.settle(id);
         let weights = u128::from(self.accounts.mint.weights().max(1));
-        let (contributed, used) = (self.accounts.contributed(id), self.accounts.used(id));
+        let contributed = self.accounts.contributed(id);
         let n = &self.accounts.slots[id as usize];
         let increase = u128::from(self.accounts.mint.per_second()) * u128::from(n.weight) / weights;
         NeighbourRow {
@@ -93,7 +92,6 @@ impl Ledger {
             account: n.account.balance,
             mirror: n.mirror.balance,
             contributed,
-            used,
             value: n.value,
             expected: n.expected,
             increase: increase as u64,

@@ -123,7 +123,6 @@ impl Credits {
             account: aged(opening.account),
             mirror: aged(opening.mirror),
             contributed: aged(opening.contributed),
-            used: aged(opening.used),
             ..opening
         }
     }
@@ -147,7 +146,7 @@ impl Credits {
     pub fn opening(&mut self, now_us: u64, neighbour: u32) -> Option<Opening> {
         let row = self.ledger.neighbour(now_us, neighbour).ok()?;
         let [account, mirror, contributed] = [row.account, row.mirror, row.contributed];
-        Some(Opening { account, mirror, contributed, value: row.value, expected: row.expected, used: row.used })
+        Some(Opening { account, mirror, contributed, value: row.value, expected: row.expected })
     }
 
     /// Keeps the accounts of one that is away; of too many, those that left first go.

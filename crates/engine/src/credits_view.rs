@@ -215,7 +215,7 @@ impl Engine {
         let away = |account: &&Account| account.peer != self.id && !self.credits.is_member(account.peer);
         let away: Vec<Account> = accounts.iter().filter(away).copied().collect();
         for &Account { peer, account, mirror, contributed, value, expected } in &away {
-            self.credits.keep(peer, left_us, Opening { account, mirror, contributed, value, expected, used: 0 });
+            self.credits.keep(peer, left_us, Opening { account, mirror, contributed, value, expected });
         }
         away.len()
     }

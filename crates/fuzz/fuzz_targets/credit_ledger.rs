@@ -10,7 +10,7 @@ use wayfare_credit::{CLASSES, Change, Config, Direction, Ledger, Opening, Rule};
 enum Step {
     Pass { us: u32 },
     Jump { to_us: u64 },
-    Add { amounts: [u64; 4], value: i64, expected: u64 },
+    Add { amounts: [u64; 3], value: i64, expected: u64 },
     Remove { neighbour: u8 },
     Expect { neighbour: u8, per_second: u64 },
     Report { neighbour: u8, balance: u64, per_second: u64 },
@@ -80,8 +80,8 @@ fuzz_target!(|input: Input| {
         match *step {
             Step::Pass { us } => now_us = now_us.saturating_add(us.into()),
             Step::Jump { to_us } => now_us = to_us,
-            Step::Add { amounts: [account, mirror, contributed, used], value, expected } => {
-                let _ = ledger.neighbour_add(now_us, Opening { account, mirror, contributed, value, expected, used });
+            Step::Add { amounts: [account, mirror, contributed], value, expected } => {
+                let _ = ledger.neighbour_add(now_us, Opening { account, mirror, contributed, value, expected });
             }
             Step::Remove { neighbour } => drop(ledger.neighbour_remove(now_us, neighbour.into())),
             Step::Expect { neighbour, per_second } => {

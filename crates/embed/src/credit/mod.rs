@@ -130,7 +130,6 @@ impl EmbeddedCredit {
             contributed: of(2, "a contribution")?,
             value: value.ok_or_else(|| Failure::invalid("a value is a number"))?,
             expected: of(4, "an increase")?,
-            used: of(5, "what was used")?,
         };
         self.ledger()?.neighbour_add(time(now_us)?, opening).map_err(refused)
     }
