@@ -38,13 +38,14 @@ static FINE: [u64; 256] = table(2);
 /// 2^f, f in 1/2^64 and so below 1; the result, from 1 to 2, in 1/2^63. Its relative error is below 2^-61.
 #[inline]
 pub fn exp2_fraction(f: u64) -> u64 {
-    let table = (u128::from(COARSE[(f >> 56) as usize]) * u128::from(FINE[(f >> 48 & 255) as usize])) >> 63;
+    let table = ((u128::from(COARSE[(f >> 56) as usize]) * u128::from(FINE[(f >> 48 & 255) as usize])) >> 63) as u64;
     // What is left is below 2^-16, so that the fourth power of it is below 2^-68: e^y - 1 in 1/2^80.
-    let y = (u128::from(f & 0xFFFF_FFFF_FFFF) * u128::from(LN_2)) >> 48;
-    let y2 = (y * y) >> 80;
-    let y3 = (y2 * y) >> 80;
+    let times = |a: u64, b: u64, shift: u32| ((u128::from(a) * u128::from(b)) >> shift) as u64;
+    let y = times(f & 0xFFFF_FFFF_FFFF, LN_2, 48);
+    let y2 = times(y, y, 80);
+    let y3 = times(y2, y, 80);
     let more = y + y2 / 2 + y3 / 6;
-    (table + ((table * more) >> 80)) as u64
+    table + times(table, more, 80)
 }
 
 /// log2 of a number from 1 on, in 1/2^32: at most the true one, and less than it by at most 1.01 of these units.
