@@ -138,8 +138,8 @@ impl Ledger {
 
     /// Whether a neighbour has this id.
     pub(crate) fn known(&self, id: u32) -> Result<u32, Refusal> {
-        match self.accounts.slots.get(id as usize) {
-            Some(n) if n.live && !n.leaving => Ok(id),
+        match self.accounts.holdings.get(id as usize) {
+            Some(holding) if holding.is_open() => Ok(id),
             _ => Err(Refusal::NeighbourUnknown),
         }
     }
@@ -159,24 +159,14 @@ impl Ledger {
         if self.config.valuation {
             self.accounts.slots[id as usize].value = value.clamp(-crate::valuation::MOST, crate::valuation::MOST);
         }
-        let weight = self.accounts.newcomer;
-        self.accounts.slots[id as usize].weight = weight;
-        self.reweight(|weights| weights + weight);
         Ok(id)
-    }
-
-    fn reweight(&mut self, weights: impl Fn(u64) -> u64) {
-        let Accounts { clock, mint, half_life_us, .. } = &mut self.accounts;
-        mint.change(clock, *half_life_us, mint.per_second(), weights(mint.weights()));
     }
 
     /// Gone: nothing is minted for it or paid by it any more. Its id is free once no connection names it.
     pub fn neighbour_remove(&mut self, now_us: u64, id: u32) -> Result<(), Refusal> {
         self.accounts.advance(now_us);
         self.known(id)?;
-        let weight = self.accounts.slots[id as usize].weight;
         self.accounts.close(id);
-        self.reweight(|weights| weights - weight);
         self.release(id);
         Ok(())
     }
@@ -220,8 +210,7 @@ impl Ledger {
     #[inline]
     pub fn account(&mut self, now_us: u64, id: u32) -> Result<u64, Refusal> {
         self.accounts.advance(now_us);
-        self.known(id)?;
-        Ok(self.accounts.account(id))
+        self.accounts.read(id).ok_or(Refusal::NeighbourUnknown)
     }
 
     /// What we may spend at a neighbour, by our calculation.

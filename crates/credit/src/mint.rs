@@ -23,7 +23,7 @@ impl Given {
     }
 
     /// (self − before)·weight, in 1/2^48. True results are below 2^127.
-    fn since(self, before: Self, weight: u64) -> u128 {
+    pub fn since(self, before: Self, weight: u64) -> u128 {
         let (low, borrow) = self.low.overflowing_sub(before.low);
         let high = joined(self.high).wrapping_sub(joined(before.high)).wrapping_sub(borrow.into());
         let weight = u128::from(weight);
@@ -33,16 +33,6 @@ impl Given {
 
 fn joined([low, high]: [u64; 2]) -> u128 {
     u128::from(high) << 64 | u128::from(low)
-}
-
-/// Where a neighbour stood when it was last settled.
-#[derive(Clone, Copy, Debug, Default, Hash)]
-pub(crate) struct Stand {
-    /// M, in the units of the epoch then.
-    pub decaying: u128,
-    given: Given,
-    /// What was given it and not booked yet, in 1/2^48.
-    pub part: u64,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -60,8 +50,9 @@ pub(crate) struct Mint {
     rate: u128,
     given: Given,
     since_us: u64,
-    /// M at the clock's time.
+    /// M at the clock's time, in units of its epoch, and in credits: the same for all who are read at one time.
     now: u128,
+    pub worth: u128,
 }
 
 impl Mint {
@@ -77,6 +68,7 @@ impl Mint {
             given: Given::default(),
             since_us: clock.now_us,
             now: 0,
+            worth: 0,
         }
     }
 
@@ -94,6 +86,7 @@ impl Mint {
         let epochs = clock.epoch - self.base_epoch;
         self.now =
             halved(self.base, epochs) + scaled(self.share, clock.up).saturating_sub(halved(self.base_share, epochs));
+        self.worth = clock.faded(2 * self.now as i128) as u128;
     }
 
     /// Another R or W from now on.
@@ -113,21 +106,18 @@ impl Mint {
         self.base_share = scaled(self.share, clock.up);
     }
 
-    /// What a neighbour of this weight has more since `stand`, `epochs` ago, by now and in this epoch's units of 1/2^64.
-    #[inline]
-    pub fn decaying_since(&self, stand: &Stand, epochs: u64, weight: u64) -> u128 {
-        let each = self.now.saturating_sub(halved(stand.decaying, epochs));
-        let (high, low, weight) = (each >> 64, each & u128::from(u64::MAX), u128::from(weight));
-        ((high * weight) << 64) + low * weight
+    /// w·M as it is kept.
+    pub fn kept(&self, weight: u64) -> i128 {
+        (2 * self.now * u128::from(weight)) as i128
     }
 
-    /// Where all stand now.
-    pub fn stand(&self, clock: &Clock) -> Stand {
-        Stand { decaying: self.now, given: self.given.plus(self.rate, clock.now_us - self.since_us), part: 0 }
+    /// M is nothing from now on.
+    pub fn begin(&mut self) {
+        (self.now, self.worth) = (0, 0);
     }
 
-    /// What a neighbour of this weight was given between two stands, in 1/2^48.
-    pub fn given_between(before: &Stand, after: &Stand, weight: u64) -> u128 {
-        after.given.since(before.given, weight)
+    /// N now.
+    pub fn given(&self, clock: &Clock) -> Given {
+        self.given.plus(self.rate, clock.now_us - self.since_us)
     }
 }

@@ -1,7 +1,6 @@
-//! What a node keeps of a neighbour: two accounts, each with its books.
+//! What a node keeps of a neighbour: what its balance is read from, and apart from that two accounts with their books.
 
-use crate::clock::halved;
-use crate::mint::Stand;
+use crate::mint::Given;
 
 /// The most credits an account holds.
 pub const BALANCE_MOST: u64 = 1 << 53;
@@ -32,10 +31,30 @@ impl Books {
     }
 }
 
+/// Where there is no neighbour.
+pub(crate) const CLOSED: u64 = u64::MAX;
+
+/// All that a balance is read from, two to a cache line: reading many in any order costs a line for each.
+#[derive(Clone, Debug, Hash)]
+#[repr(align(32))]
+pub(crate) struct Holding {
+    /// a − w·M as it is kept (see clock.rs): time does nothing to it but halve it from epoch to epoch.
+    pub apart: i128,
+    pub weight: u64,
+    /// Which this and the neighbour's other amounts are of; [`CLOSED`] for a free place and for a neighbour that left.
+    pub epoch: u64,
+}
+
+impl Default for Holding {
+    fn default() -> Self {
+        Self { apart: 0, weight: 0, epoch: CLOSED }
+    }
+}
+
+const _: () = assert!(size_of::<Holding>() == 32);
+
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Account {
-    /// In 1/2^64 credits of the neighbour's epoch.
-    pub amount: u128,
     /// As of when it was last settled.
     pub balance: u64,
     pub opening: u64,
@@ -52,26 +71,24 @@ impl Account {
     }
 }
 
+/// The rest.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Neighbour {
-    /// In use; false for a free slot.
-    pub live: bool,
     /// Removed, and named by a connection still.
     pub leaving: bool,
-    /// What epoch amounts and stands are of, and when they were last settled.
-    pub epoch: u64,
     pub settled_us: u64,
 
     pub account: Account,
-    pub weight: u64,
-    pub stand: Stand,
+    /// N when it was last settled, and what of it was not booked yet, in 1/2^48.
+    pub given: Given,
+    pub part: u64,
 
     pub mirror: Account,
-    /// The mirror's increase: per second; and at equilibrium, in 1/2^64.
+    /// The mirror's increase: per second; and what it converges to, in 1/2^64.
     pub expected: u64,
-    pub expected_limit: u128,
-    /// As `Mint::base_share`, when last settled.
-    pub expected_stand: u128,
+    pub limit: u128,
+    /// What it is more than that, as `Holding::apart`.
+    pub mirror_apart: i128,
     /// What we spent there, decaying; as amounts are kept.
     pub contributed: u128,
 
@@ -100,18 +117,4 @@ pub(crate) struct Neighbour {
     pub due: u128,
     /// What it has; then what is wanted there, per second.
     pub purse: u128,
-}
-
-impl Neighbour {
-    /// Brings what is kept to a later epoch's units.
-    #[inline]
-    pub fn rescale(&mut self, epoch: u64) {
-        let epochs = epoch - self.epoch;
-        if epochs > 0 {
-            self.account.amount = halved(self.account.amount, epochs);
-            self.mirror.amount = halved(self.mirror.amount, epochs);
-            self.contributed = halved(self.contributed, epochs);
-            self.epoch = epoch;
-        }
-    }
 }

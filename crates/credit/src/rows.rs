@@ -5,7 +5,7 @@ use wayfare_types::Counters;
 use crate::accounts::Sum;
 use crate::connection::{Connection, Flow, SELF};
 use crate::ledger::{Ledger, Refusal, Tallies};
-use crate::neighbour::{Books, Neighbour};
+use crate::neighbour::{Books, Holding, Neighbour};
 
 /// What connections moved, over the whole node: paid + own = rent + always + load + home + rest, and
 /// rest + valued_up − valued_down = passed + carry + kept.
@@ -86,7 +86,8 @@ impl Ledger {
         let weights = u128::from(self.accounts.mint.weights().max(1));
         let contributed = self.accounts.contributed(id);
         let n = &self.accounts.slots[id as usize];
-        let increase = u128::from(self.accounts.mint.per_second()) * u128::from(n.weight) / weights;
+        let weight = u128::from(self.accounts.holdings[id as usize].weight);
+        let increase = u128::from(self.accounts.mint.per_second()) * weight / weights;
         NeighbourRow {
             neighbour: id,
             account: n.account.balance,
@@ -117,14 +118,13 @@ impl Ledger {
     /// A neighbour's record, settled to now. One that leaves has one as long as a connection names it.
     pub fn neighbour(&mut self, now_us: u64, id: u32) -> Result<NeighbourRow, Refusal> {
         self.accounts.advance(now_us);
-        let used = self.accounts.slots.get(id as usize).is_some_and(|n| n.live);
-        if used { Ok(self.row(id)) } else { Err(Refusal::NeighbourUnknown) }
+        if self.accounts.named(id) { Ok(self.row(id)) } else { Err(Refusal::NeighbourUnknown) }
     }
 
     /// The first neighbour from an id on that there is.
     pub fn neighbour_from(&mut self, now_us: u64, from: u32) -> Option<NeighbourRow> {
         self.accounts.advance(now_us);
-        let id = (from..self.accounts.slots.len() as u32).find(|&id| self.accounts.slots[id as usize].live)?;
+        let id = (from..self.accounts.slots.len() as u32).find(|&id| self.accounts.named(id))?;
         Some(self.row(id))
     }
 
@@ -164,6 +164,7 @@ impl Ledger {
 
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()
+            + self.accounts.holdings.capacity() * size_of::<Holding>()
             + self.accounts.slots.capacity() * size_of::<Neighbour>()
             + self.connections.capacity() * size_of::<Connection>()
             + (self.accounts.free.capacity() + self.free.capacity()) * size_of::<u32>()
@@ -178,7 +179,7 @@ impl Ledger {
 }
 
 /// The most that [`Ledger::memory_bytes`] grows by with each.
-pub const NEIGHBOUR_BYTES: usize = size_of::<Neighbour>() + size_of::<u32>();
+pub const NEIGHBOUR_BYTES: usize = size_of::<Holding>() + size_of::<Neighbour>() + size_of::<u32>();
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<u32>() + 1;
 
 const _: () = assert!(NEIGHBOUR_BYTES <= 512 && CONNECTION_BYTES <= 256);

@@ -18,8 +18,8 @@ pub(crate) fn weigh(accounts: &mut Accounts, rule: Rule, newcomer_share: u32) {
         most = most.max(accounts.slots[id as usize].contributed);
     }
     let bits = most.checked_ilog2().unwrap_or(0);
-    // Amounts are in 1/2^64: less than a credit is nothing.
-    let contributed = rule == Rule::Contributed && bits >= 64;
+    // Amounts are kept in 1/2^65: less than a credit is nothing.
+    let contributed = rule == Rule::Contributed && bits >= 65;
     let shift = bits.saturating_sub(BITS - 1);
     let given = |amount: u128| if contributed { (amount >> shift) as u64 } else { 0 };
 
@@ -33,19 +33,12 @@ pub(crate) fn weigh(accounts: &mut Accounts, rule: Rule, newcomer_share: u32) {
         let parts = ((squares / sum) * u128::from(newcomer_share)) >> 32;
         accounts.newcomer = ((parts / u128::from(accounts.live.max(1))) as u64).max(WEIGHT_LEAST);
     }
-    let mut weights = 0;
-    for id in members(accounts) {
-        let weight = accounts.newcomer + given(accounts.slots[id as usize].contributed);
-        accounts.slots[id as usize].weight = weight;
-        weights += weight;
-    }
-    let per_second = accounts.mint.per_second();
-    accounts.mint.change(&accounts.clock, accounts.half_life_us, per_second, weights);
+    let newcomer = accounts.newcomer;
+    accounts.reweigh(|n| newcomer + given(n.contributed));
 }
 
 fn members(accounts: &Accounts) -> impl Iterator<Item = u32> + use<> {
-    let ids: Vec<u32> = (0..accounts.slots.len() as u32)
-        .filter(|&id| accounts.slots[id as usize].live && !accounts.slots[id as usize].leaving)
-        .collect();
+    let ids: Vec<u32> =
+        (0..accounts.holdings.len() as u32).filter(|&id| accounts.holdings[id as usize].is_open()).collect();
     ids.into_iter()
 }
