@@ -24,7 +24,7 @@ import {
   type CreditStats,
   creditRate,
 } from '../core/credit.js';
-import { seeded } from './seeded.js';
+import { words } from './seeded.js';
 
 const S = 1_000_000;
 const SEED = new Uint8Array(32).fill(1);
@@ -85,12 +85,12 @@ function audit(credit: CreditBinding, now_us: number): void {
   expect(books.rest + books.valuedUp - books.valuedDown).toBe(books.passed + books.carry + books.kept);
 }
 
-/** So many operations from a seed, everything accounted for after each; the state they end in. */
+/** So many operations from a seed, each followed by `each`; the state they end in. */
 export function operations(create: CreateCredit, seed: number, count: number, each = audit): string {
   const credit = create({ capacity: 24, neighbours: 8, halfLife_us: 30 * S }, SEED, 0);
-  const random = seeded(seed);
-  const upTo = (most: number) => random.below(most);
-  const fraction = () => random.below(2 ** 24) / 2 ** 24;
+  const word = words(seed);
+  const fraction = () => word() / 2 ** 32;
+  const upTo = (most: number) => Math.floor(fraction() * most);
   const amount = () => Math.floor(2 ** upTo(40) * (1 + fraction()));
   const out = new Float64Array(8 * CREDIT_CHANGE);
   let now_us = 0;
