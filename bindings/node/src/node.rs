@@ -92,6 +92,18 @@ pub struct ProxyOptions {
     pub credentials: Option<ProxyCredentials>,
 }
 
+/// See `ProxyAhead` in ts/core/host.ts.
+#[napi(object)]
+pub struct ProxyAhead {
+    pub id: u32,
+    #[napi(ts_type = "'socks5' | 'http'")]
+    pub protocol: String,
+    pub user: Option<String>,
+    pub host: String,
+    pub port: u16,
+    pub connection: u32,
+}
+
 #[napi(object)]
 pub struct OpenedProxy {
     pub proxy: u32,
@@ -506,6 +518,22 @@ impl NativeNode {
     #[napi]
     pub fn proxy_accept(&self, request: u32) -> Result<()> {
         self.with(|node| node.proxy_accept(request))
+    }
+
+    /// See `ProxyAhead` in ts/core/host.ts.
+    #[napi]
+    pub fn proxy_ahead(&self, ahead: ProxyAhead) -> Result<()> {
+        let protocol = if ahead.protocol == "http" { Protocol::Http } else { Protocol::Socks5 };
+        let wanted = driver::Wanted { protocol, user: ahead.user, host: ahead.host, port: ahead.port };
+        self.with(|node| node.proxy_ahead(ahead.id, wanted, ahead.connection))
+    }
+
+    /// Whether it stood.
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn proxy_ahead_revoke<'env>(&self, env: &'env Env, id: u32) -> Result<Object<'env>> {
+        let (answer, stood) = promise(env, |stood: bool| stood)?;
+        self.with(|node| node.proxy_ahead_revoke(id, answer))?;
+        Ok(stood)
     }
 
     /// Rows of `PROXY_MOVED` numbers.

@@ -223,6 +223,7 @@ impl Association<'_> {
             port,
             user: self.user.clone(),
             source: SocketAddr::new(self.client.ip(), self.port.get().unwrap_or_default()).to_string(),
+            ahead: None,
         });
         Destination { request, state: State::Waiting(Vec::new()), last: Instant::now(), moved }
     }

@@ -68,7 +68,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn begin(&mut self, connection: u32, request: &Request) {
+    pub fn begin(&mut self, connection: u32, request: &Request) {
         let begun = self.node.world.borrow_mut().flow_begin(Instant::now(), connection, &request.host, request.port);
         match begun {
             Ok(flow) => self.flows.push((connection, flow)),

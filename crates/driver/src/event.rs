@@ -84,6 +84,9 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         user: Option<String>,
         source: String,
+        /// The decision that it has taken, made ahead.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ahead: Option<u32>,
     },
     /// The exit of this connection has connected: the request is carried there, and its other attempts are over.
     ProxyOpened {

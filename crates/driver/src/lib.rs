@@ -8,6 +8,7 @@
 //! Invariant: what a thread holds belongs to it alone; no lock is taken on a packet's way, and with one shard no atomic is.
 #![allow(clippy::disallowed_methods, reason = "this crate stands on the machine: it reads the clock for the others")]
 
+mod ahead;
 mod alarm;
 mod answer;
 mod associate;
@@ -40,6 +41,7 @@ mod udp;
 mod web;
 mod world;
 
+pub use ahead::Wanted;
 pub use answer::{Answer, ask, ask_blocking};
 pub use attached::Attachment;
 pub use certificate::{NewCertificate, new_certificate};

@@ -16,6 +16,7 @@ use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
 use zeroize::Zeroizing;
 
+use crate::ahead::{Decided, Wanted};
 use crate::answer::Answer;
 use crate::attached::Attachment;
 use crate::event::{Event, MovedSince};
@@ -378,6 +379,16 @@ impl Node {
 
     pub fn proxy_refuse(&self, request: u32, code: String) {
         self.decide(request, Decision::Refuse(code));
+    }
+
+    /// The next request like this takes this connection first, without being asked for; once.
+    pub fn proxy_ahead(&self, id: u32, wanted: Wanted, connection: u32) {
+        self.act(move |node| node.world.borrow_mut().ahead.decide(wanted, Decided { id, connection }));
+    }
+
+    /// Takes that back. The answer: whether it stood; if not, the event of the request that has it has been told or will be.
+    pub fn proxy_ahead_revoke(&self, id: u32, answer: Answer<bool>) {
+        self.act(move |node| answer.give(Ok(node.world.borrow_mut().ahead.revoke(id))));
     }
 
     fn decide(&self, request: u32, decision: Decision) {

@@ -1,7 +1,8 @@
 //! The proxies that programs on this machine speak to: listen, understand, ask TypeScript, answer, pump.
 //!
-//! A complete request becomes a `proxy_request` event; TypeScript assigns it a connection, several, or refuses it. The first
-//! whose exit connects has it: nothing of the client's has gone out before, and then the client is answered in its own protocol.
+//! A complete request becomes a `proxy_request` event; TypeScript assigns it a connection, several, or refuses it; on the first of them it
+//! may have decided ahead. The first whose exit connects has it: nothing of the client's has gone out before, and then the client is
+//! answered in its own protocol.
 //!
 //! Invariant: a client holds a bounded buffer and a place among [`CLIENTS_MAX`], and loses both when a deadline passes.
 
@@ -21,6 +22,7 @@ use wayfare_proxy::{Credentials, Failure as Refusal, Http, Kind, Progress, Reque
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::ahead::{Decided, Wanted};
 use crate::attempts::{Attempts, Decisions};
 use crate::event::Event;
 use crate::flows::DONE;
@@ -52,7 +54,7 @@ pub(crate) enum Decision {
 }
 
 /// Which protocol a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     Socks5,
     Http,
@@ -181,9 +183,11 @@ async fn serve(
     mut input: BytesMut,
 ) {
     let (decided, mut decisions) = mpsc::unbounded_channel();
-    let id = {
+    let wanted = (request.kind != Kind::UdpAssociate).then(|| Wanted::new(protocol, &request));
+    let (id, ahead) = {
         let world = &mut *node.world.borrow_mut();
         let id = world.next_id();
+        let ahead = wanted.as_ref().and_then(|wanted| world.ahead.take(wanted, source));
         world.decisions.insert(id, decided);
         world.events.push(Event::ProxyRequest {
             request: id,
@@ -193,8 +197,9 @@ async fn serve(
             port: request.port,
             user: request.isolation.clone(),
             source: source.to_string(),
+            ahead: ahead.map(|Decided { id, .. }| id),
         });
-        id
+        (id, ahead)
     };
     node.kick();
     let moved = Rc::new(Moved::default());
@@ -209,10 +214,13 @@ async fn serve(
         }
     } else {
         node.world.borrow_mut().moved.insert(id, moved.clone());
-        carry(node, protocol, tcp, id, &mut decisions, request, input, &moved).await
+        carry(node, protocol, tcp, (id, ahead), &mut decisions, request, input, &moved).await
     };
     let (received, sent) = moved.total();
     let world = &mut *node.world.borrow_mut();
+    if let Some(wanted) = wanted {
+        world.ahead.ended(&wanted, source);
+    }
     world.decisions.remove(&id);
     let told = world.moved.remove(&id).and_then(|moved| moved.take(Instant::now()));
     world.events.push(Event::ProxyClosed { request: id, received, sent, reason: ended, moved: told });
@@ -237,13 +245,16 @@ async fn carry(
     node: &Rc<Shared>,
     protocol: Protocol,
     tcp: &TcpStream,
-    id: u32,
+    (id, ahead): (u32, Option<Decided>),
     decisions: &mut Decisions,
     request: Request,
     mut input: BytesMut,
     moved: &Moved,
 ) -> &'static str {
     let mut attempts = Attempts::new(node, id);
+    if let Some(Decided { connection, .. }) = ahead {
+        attempts.begin(connection, &request);
+    }
     let won = while_here(tcp, &mut input, attempts.race(decisions, &request)).await;
     node.world.borrow_mut().decisions.remove(&id);
     let (flow, local) = match won {

@@ -3,31 +3,17 @@
 
 mod common;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Chain, soon};
+use common::{Chain, socks, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use wayfare_driver::{Event, ExitRules, Failure, Resolver, Resolving, ask};
 
 fn pattern(len: usize, salt: usize) -> Vec<u8> {
     (0..len).map(|i| (((i + salt) * 2_654_435_761) >> 13) as u8).collect()
-}
-
-/// A client's side of SOCKS5 without credentials (RFC 1928): the reply's code and address.
-async fn socks(proxy: SocketAddr, command: u8, host: &str, port: u16) -> (TcpStream, u8, SocketAddr) {
-    let mut tcp = TcpStream::connect(proxy).await.unwrap();
-    let mut request = vec![5, 1, 0, 5, command, 0, 3, host.len() as u8];
-    request.extend(host.as_bytes());
-    request.extend(port.to_be_bytes());
-    tcp.write_all(&request).await.unwrap();
-    let mut reply = [0; 12];
-    soon(tcp.read_exact(&mut reply)).await.unwrap();
-    assert_eq!((reply[..3].to_vec(), reply[4], reply[5]), (vec![5, 0, 5], 0, 1), "an IPv4 reply");
-    let ip: [u8; 4] = reply[6..10].try_into().unwrap();
-    (tcp, reply[3], SocketAddr::new(ip.into(), u16::from_be_bytes([reply[10], reply[11]])))
 }
 
 #[tokio::test]

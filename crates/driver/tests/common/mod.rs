@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wayfare_driver::{
     CircuitSpec, Event, ExitRules, Failure, HopSpec, Node, NodeId, OnionSecret, Options, Protocol, ProxyOptions,
@@ -25,6 +27,20 @@ pub const CLIENT: &str = r#"{"client":true,"relay":false,"exit":false}"#;
 /// What should happen at once fails after this instead of hanging.
 pub async fn soon<T>(wanted: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), wanted).await.expect("it takes too long")
+}
+
+/// A client's side of SOCKS5 without credentials (RFC 1928): the reply's code and address.
+pub async fn socks(proxy: SocketAddr, command: u8, host: &str, port: u16) -> (TcpStream, u8, SocketAddr) {
+    let mut tcp = TcpStream::connect(proxy).await.unwrap();
+    let mut request = vec![5, 1, 0, 5, command, 0, 3, host.len() as u8];
+    request.extend(host.as_bytes());
+    request.extend(port.to_be_bytes());
+    tcp.write_all(&request).await.unwrap();
+    let mut reply = [0; 12];
+    soon(tcp.read_exact(&mut reply)).await.unwrap();
+    assert_eq!((reply[..3].to_vec(), reply[4], reply[5]), (vec![5, 0, 5], 0, 1), "an IPv4 reply");
+    let ip: [u8; 4] = reply[6..10].try_into().unwrap();
+    (tcp, reply[3], SocketAddr::new(ip.into(), u16::from_be_bytes([reply[10], reply[11]])))
 }
 
 /// Addresses by id, and the connection that proxies are given.
@@ -134,6 +150,8 @@ impl Book {
                 }
             }
             Event::ProxyRequest { request, kind: "udp", .. } => node.proxy_accept(*request),
+            // Decided on before it came.
+            Event::ProxyRequest { ahead: Some(_), .. } => {}
             Event::ProxyRequest { request, .. } => match self.0.lock().unwrap().1 {
                 Some(connection) => node.proxy_assign(*request, connection),
                 None => node.proxy_refuse(*request, "no_path".into()),
