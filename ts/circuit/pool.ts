@@ -132,6 +132,11 @@ export class CircuitPool {
     return spare;
   }
 
+  /** Whether `ready` would give this one. */
+  stands(route: Route, key: string, exit: string): boolean {
+    return this.#current.get(isolationOf(key, exit)) === route && this.#isFresh(route) && !route.replacing;
+  }
+
   #use(key: string, isolation: string, route: Route): void {
     route.key = key;
     this.#current.set(isolation, route);

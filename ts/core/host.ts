@@ -196,6 +196,8 @@ export type HostEvent =
       user?: string;
       /** The client's own address, `ip:port`. It goes to nobody. */
       source: string;
+      /** The decision made ahead that it has taken: its connection is tried already. */
+      ahead?: number;
     }
   /** An exit has connected, or a first datagram has come: the request is carried there, and its other attempts are over. */
   | { type: 'proxy_opened'; request: ProxyRequestId; connection: ConnectionId }
@@ -210,6 +212,20 @@ export type HostEvent =
       reason: string;
       moved?: ProxyMoved;
     };
+
+/**
+ * Which connection the next TCP request like this takes first, decided before it comes: equal in protocol, user, host as the
+ * client spells it, and port. A request whose source had a connection to there before is asked about all the same.
+ */
+export interface ProxyAhead {
+  /** The caller's, never used twice. */
+  id: number;
+  protocol: 'socks5' | 'http';
+  user?: string;
+  host: string;
+  port: number;
+  connection: ConnectionId;
+}
 
 /** What a proxied request has moved since it was last asked. Times are ages, microseconds. */
 export interface ProxyMoved {
@@ -434,6 +450,10 @@ export interface NodeHost {
   proxyAccept(request: ProxyRequestId): void;
   /** `code`: a drop reason or error code; the proxy answers its protocol's nearest. */
   proxyRefuse(request: ProxyRequestId, code: string): void;
+  /** Decides on the next request like this, on hosts that can: used once, and told by `ahead` in the request's event. */
+  proxyAhead?(ahead: ProxyAhead): void;
+  /** Takes that back. Whether it stood; if not, a request has it, whose event may still be on its way. */
+  proxyAheadRevoke?(id: number): Promise<boolean>;
   /** Rows of `PROXY_MOVED` numbers of those requests that have moved something since this was last asked. */
   proxyMoved(): Promise<Float64Array>;
 

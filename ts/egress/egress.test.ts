@@ -1,153 +1,15 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Descriptor } from '../base/directory.js';
-import { errorOf } from '../base/errors.js';
-import { createNativeEgress } from '../platform/native-egress.js';
 import { ManualClock } from '../testing/clock.js';
 import { node } from '../testing/descriptors.js';
-import { quiet } from '../testing/log.js';
+import { codeOf, exitsWorld } from '../testing/exits.js';
 import { seeded } from '../testing/seeded.js';
-import { Egress, type ExitChange, type Wanted } from './egress.js';
 import { isolationKey } from './isolation.js';
-import type { EgressPolicyChoice } from './options.js';
 import { DirectorySupply } from './supply.js';
-
-const open: (() => void)[] = [];
-afterEach(() => {
-  for (const close of open.splice(0)) close();
-});
-
-/** How an exit answers: an error's code, nothing at all, or `ok`. */
-type Answer = 'ok' | 'silent' | (string & {});
-
-function world({
-  exits: count = 6,
-  race = {} as EgressPolicyChoice['race'],
-  answer = (): Answer => 'ok' as Answer,
-} = {}) {
-  const clock = new ManualClock();
-  const relays = Array.from({ length: 4 }, (_, i) => node(`relay${i}`));
-  const exits = Array.from({ length: count }, (_, i) => node(`exit${i}`, { exit: true }));
-  let known: Descriptor[] = [...relays, ...exits];
-  const subscribed = new Set<(descriptor: Descriptor) => void>();
-  const directory = {
-    descriptors: () => known,
-    subscribe: (heard: (descriptor: Descriptor) => void) => {
-      subscribed.add(heard);
-      return () => void subscribed.delete(heard);
-    },
-  };
-  const random = seeded(5);
-  const supply = new DirectorySupply({ directory, clock, random, self: node('self').id, hops: 3, entries: 2 });
-  const gone = new Set<string>();
-  /** The first circuit takes five seconds. */
-  const slow = { first: false };
-  const held = new Map<number, number>();
-  const made = new Map<string, { connection: number; circuit: { path: readonly string[] } }>();
-  const warm: string[][] = [];
-  const keyOf = (key: string, exit: string) => JSON.stringify([key, exit]);
-  const routes = {
-    ready: (key: string, exit: string) => made.get(keyOf(key, exit)),
-    async route(key: string, { exit, path = [] }: { exit: string; path?: readonly string[] }) {
-      if (gone.has(exit)) {
-        egress.lost(exit);
-        throw errorOf('timeout', 'a circuit took longer than 2000 ms');
-      }
-      if (slow.first) {
-        slow.first = false;
-        await new Promise<void>((resolve) => void clock.setTimeout(resolve, 5_000));
-      }
-      const route = { connection: made.size + 1, circuit: { path } };
-      made.set(keyOf(key, exit), route);
-      return route;
-    },
-    hold({ connection }: { connection: number }) {
-      held.set(connection, (held.get(connection) ?? 0) + 1);
-      return () => void held.set(connection, (held.get(connection) ?? 0) - 1);
-    },
-    warm: (hops: readonly { exit: string }[]) => void warm.push(hops.map(({ exit }) => exit)),
-  };
-  const told: ExitChange[] = [];
-  const egress: Egress = new Egress({
-    createEgress: createNativeEgress,
-    clock,
-    random,
-    log: quiet,
-    supply,
-    routes,
-    choice: { race: { cold: 1, explore: 1, most: 4, stagger_us: 500_000, ...race } },
-    missing: () => (known.some(({ roles }) => roles.exit) ? undefined : 'no path yet: 0 exits and 4 relays are known'),
-    tell: (change) => void told.push(change),
-  });
-  open.push(() => egress.close());
-  const exitOf = (connection: number) =>
-    JSON.parse([...made].find(([, route]) => route.connection === connection)?.[0] as string)[1] as string;
-  const asked: string[] = [];
-  const discarded: number[] = [];
-  const behaviour = { answer: answer as (exit: string, host: string) => Answer };
-  const connect = (wanted: Partial<Wanted> = {}, signal?: AbortSignal) => {
-    const of: Wanted = { host: 'd.test', port: 443, isolation: '', protocol: 'tcp', ...wanted };
-    return egress.connect(
-      of,
-      {
-        async begin(connection) {
-          const exit = exitOf(connection);
-          asked.push(exit);
-          const said = behaviour.answer(exit, of.host);
-          if (said === 'silent') return new Promise<number>(() => {});
-          if (said.startsWith('late '))
-            return new Promise<number>((resolve) => {
-              clock.setTimeout(() => resolve(connection), Number(said.slice(5)));
-            });
-          if (said !== 'ok') throw errorOf(said, said);
-          return connection;
-        },
-        discard: (late) => void discarded.push(late),
-      },
-      signal,
-    );
-  };
-  const use = async (wanted: Partial<Wanted> = {}, bytes = 10_000) => {
-    const { flow, value } = await connect(wanted);
-    flow.count(100, 0);
-    flow.count(0, bytes);
-    flow.end();
-    return exitOf(value);
-  };
-  const learn = (nodes: Descriptor[]) => {
-    known = nodes;
-    for (const heard of subscribed) heard(nodes[0] as Descriptor);
-  };
-  return {
-    clock,
-    relays,
-    exits,
-    egress,
-    supply,
-    routes,
-    gone,
-    slow,
-    held,
-    made,
-    warm,
-    told,
-    asked,
-    discarded,
-    behaviour,
-    connect,
-    use,
-    learn,
-  };
-}
-
-const code = (promise: Promise<unknown>) =>
-  promise.then(
-    () => 'fine',
-    (error) => error.code,
-  );
 
 describe('a connection', () => {
   it('goes to one exit of the window where that answers, and lets go of its circuit at its end', async () => {
-    const { egress, asked, held, connect, exits } = world();
+    const { egress, asked, held, connect, exits } = exitsWorld();
     const { flow, value } = await connect();
     expect(asked).toHaveLength(1);
     expect(held.get(value)).toBe(1);
@@ -164,7 +26,7 @@ describe('a connection', () => {
   });
 
   it('asks another exit when one is silent for the stagger, and gives back what comes too late', async () => {
-    const { clock, asked, behaviour, connect, discarded, held, egress } = world();
+    const { clock, asked, behaviour, connect, discarded, held, egress } = exitsWorld();
     behaviour.answer = (exit) => (exit === asked[0] ? 'late 700' : 'ok');
     const connecting = connect();
     await clock.pass(499);
@@ -182,7 +44,7 @@ describe('a connection', () => {
   });
 
   it('races as many exits at once as it is told to where the destination is not known', async () => {
-    const { asked, connect, use } = world({ race: { cold: 3, explore: 1 } });
+    const { asked, connect, use } = exitsWorld({ race: { cold: 3, explore: 1 } });
     const first = await connect();
     expect(new Set(asked).size).toBe(3);
     first.flow.count(0, 1000);
@@ -199,23 +61,23 @@ describe('a connection', () => {
     'exit_overloaded',
     'timeout',
   ])('takes %s for one exit’s word: others are asked at once, and it is told if all say so', async (said) => {
-    const one = world();
+    const one = exitsWorld();
     one.behaviour.answer = (exit) => (exit === one.asked[0] ? said : 'ok');
     (await one.connect()).flow.end();
     expect(one.asked).toHaveLength(2);
     expect(one.egress.report().verdicts).toMatchObject([
       { kind: 'blocked', exit: one.asked[0], destination: 'd.test:443' },
     ]);
-    const all = world({ answer: () => said });
-    expect(await code(all.connect())).toBe(said);
+    const all = exitsWorld({ answer: () => said });
+    expect(await codeOf(all.connect())).toBe(said);
     expect(all.asked).toHaveLength(4);
     expect(all.egress.report()).toMatchObject({ window: { size: 6 }, verdicts: [] });
   });
 
   it('believes that a destination refuses when two exits say it, and holds it against neither', async () => {
-    const { behaviour, asked, connect, egress, use } = world();
+    const { behaviour, asked, connect, egress, use } = exitsWorld();
     behaviour.answer = () => 'exit_connect_failed';
-    expect(await code(connect())).toBe('exit_connect_failed');
+    expect(await codeOf(connect())).toBe('exit_connect_failed');
     expect(asked).toHaveLength(2);
     behaviour.answer = () => 'ok';
     await use();
@@ -223,7 +85,7 @@ describe('a connection', () => {
   });
 
   it('is learnt from by what it moved between its first and its last byte', async () => {
-    const { connect, egress, clock } = world();
+    const { connect, egress, clock } = exitsWorld();
     const { flow } = await connect();
     const moved = { sent: 0, pieces_sent: 0, pieces_received: 10 };
     await clock.pass(2_000);
@@ -239,7 +101,7 @@ describe('a connection', () => {
   });
 
   it('is a flow of its own also where another connection has the same source', async () => {
-    const { connect, egress, held } = world();
+    const { connect, egress, held } = exitsWorld();
     const source = '127.0.0.1:4000';
     const [a, b] = [await connect({ source }), await connect({ source })];
     a.flow.end();
@@ -251,17 +113,17 @@ describe('a connection', () => {
   });
 
   it('does not ask others for what is no request', async () => {
-    const { behaviour, asked, connect } = world();
+    const { behaviour, asked, connect } = exitsWorld();
     behaviour.answer = () => 'request_malformed';
-    expect(await code(connect())).toBe('request_malformed');
+    expect(await codeOf(connect())).toBe('request_malformed');
     expect(asked).toHaveLength(1);
   });
 
   it('holds nothing against a destination’s pair with an exit to which no circuit was to be had; the exit is gone', async () => {
-    const { exits, gone, connect, egress, told } = world();
+    const { exits, gone, connect, egress, told } = exitsWorld();
     for (const { id } of exits.slice(0, 5)) gone.add(id);
     for (let i = 0; i < 20; i++) {
-      const done = await code(connect().then(({ flow }) => flow.end()));
+      const done = await codeOf(connect().then(({ flow }) => flow.end()));
       if (done !== 'fine') continue;
     }
     const { verdicts, hops } = egress.report();
@@ -271,7 +133,7 @@ describe('a connection', () => {
   });
 
   it('holds nothing against an exit whose circuit took so long that another one was first', async () => {
-    const { clock, asked, connect, egress, slow } = world();
+    const { clock, asked, connect, egress, slow } = exitsWorld();
     slow.first = true;
     const connecting = connect();
     await clock.pass(501);
@@ -282,24 +144,24 @@ describe('a connection', () => {
   });
 
   it('ends with its signal; a silence that was waited for counts', async () => {
-    const { clock, behaviour, connect, asked, use, egress } = world({ exits: 2 });
+    const { clock, behaviour, connect, asked, use, egress } = exitsWorld({ exits: 2 });
     behaviour.answer = () => 'silent';
     const abort = new AbortController();
-    const ended = code(connect({}, abort.signal));
+    const ended = codeOf(connect({}, abort.signal));
     await clock.pass(400);
     abort.abort();
     expect(await ended).toBe('aborted');
     behaviour.answer = () => 'ok';
     await use();
     expect(egress.report().verdicts).toEqual([]);
-    expect(await code(connect({}, AbortSignal.abort()))).toBe('aborted');
+    expect(await codeOf(connect({}, AbortSignal.abort()))).toBe('aborted');
     expect(asked).toHaveLength(2);
   });
 
   it('is not learnt from after the node has closed', async () => {
-    const { clock, behaviour, connect, egress } = world();
+    const { clock, behaviour, connect, egress } = exitsWorld();
     behaviour.answer = (_, host) => (host === 'late.test' ? 'late 100' : 'ok');
-    const late = code(connect({ host: 'late.test' }));
+    const late = codeOf(connect({ host: 'late.test' }));
     const { flow } = await connect();
     egress.close();
     expect(await late).toBe('closed');
@@ -311,7 +173,7 @@ describe('a connection', () => {
 
 describe('isolation', () => {
   it('gives flows of different credentials circuits of their own through every exit, and one key one each', async () => {
-    const { connect, made } = world();
+    const { connect, made } = exitsWorld();
     const ann = isolationKey({ inlet: 'proxy', user: 'ann' });
     const bob = isolationKey({ inlet: 'proxy', user: 'bob' });
     const used = new Map<string, Set<number>>();
@@ -330,7 +192,7 @@ describe('isolation', () => {
 
 describe('datagrams', () => {
   it('go to one exit at a time, and to another one when nothing has come for long', async () => {
-    const { clock, asked, behaviour, connect } = world({ race: { cold: 3 } });
+    const { clock, asked, behaviour, connect } = exitsWorld({ race: { cold: 3 } });
     behaviour.answer = (exit) => (exit === asked[0] ? 'silent' : 'ok');
     const connecting = connect({ protocol: 'udp', source: '127.0.0.1:5353' });
     await clock.pass(1_999);
@@ -343,7 +205,7 @@ describe('datagrams', () => {
 
 describe('the window at work', () => {
   it('says why where the directory has no exit, and goes on as soon as there is one', async () => {
-    const { connect, learn, relays, exits, egress } = world({ exits: 0 });
+    const { connect, learn, relays, exits, egress } = exitsWorld({ exits: 0 });
     await expect(connect()).rejects.toMatchObject({
       code: 'no_path',
       message: 'no path yet: 0 exits and 4 relays are known',
@@ -356,11 +218,11 @@ describe('the window at work', () => {
   });
 
   it('does not take a destination that is down everywhere for the exits’ fault', async () => {
-    const { behaviour, connect, egress, use, clock } = world();
+    const { behaviour, connect, egress, use, clock } = exitsWorld();
     const before = egress.report().hops.map(({ exit }) => exit);
     behaviour.answer = (_, host) => (host === 'down.test' ? 'timeout' : 'ok');
     for (let i = 0; i < 30; i++) {
-      expect(await code(connect({ host: 'down.test' }))).toBe('timeout');
+      expect(await codeOf(connect({ host: 'down.test' }))).toBe('timeout');
       await use({ host: `up${i % 3}.test` });
       await clock.pass(300);
     }
@@ -370,7 +232,7 @@ describe('the window at work', () => {
   });
 
   it('passes a verdict, tells of it without naming the destination’s flows elsewhere, and forgets it in time', async () => {
-    const { behaviour, exits, connect, egress, clock, told, asked } = world();
+    const { behaviour, exits, connect, egress, clock, told, asked } = exitsWorld();
     const bad = exits[2]?.id as string;
     behaviour.answer = (exit, host) => (exit === bad && host === 'd0.test' ? 'exit_unreachable' : 'ok');
     for (let i = 0; i < 40; i++) (await connect({ host: 'd0.test' })).flow.end();
@@ -388,7 +250,7 @@ describe('the window at work', () => {
   });
 
   it('replaces an exit that is lost, and takes it back rather than have none', async () => {
-    const { egress, exits, use } = world({ exits: 10 });
+    const { egress, exits, use } = exitsWorld({ exits: 10 });
     await use();
     const before = egress.report().hops.map(({ exit }) => exit);
     // One connection to a destination: N + 1/R × S, rounded up.
@@ -405,7 +267,7 @@ describe('the window at work', () => {
   });
 
   it('builds ahead for a minute after the last connection, and not before the first', async () => {
-    const { clock, use, warm } = world();
+    const { clock, use, warm } = exitsWorld();
     await clock.pass(5_000);
     expect(warm).toEqual([]);
     await use();
@@ -416,7 +278,7 @@ describe('the window at work', () => {
   });
 
   it('keeps a path that it has promised to the next connection without isolation', async () => {
-    const { egress, use } = world();
+    const { egress, use } = exitsWorld();
     for (let i = 0; i < 20; i++) {
       const route = await egress.reserve();
       expect(await egress.reserve()).toBe(route);

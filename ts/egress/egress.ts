@@ -8,10 +8,19 @@ import { NetworkError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
 import { type CreateEgress, EGRESS_GIVEN, type EgressBinding } from '../core/egress.js';
 import { every } from '../core/timing.js';
+import { Ahead, type Alike, type Decision } from './ahead.js';
 import { type ExitFlow, FlowBook } from './flow.js';
 import type { EgressPolicyChoice } from './options.js';
 import { type Choice, EgressPolicy } from './policy.js';
-import { type Attempt, type CallOff, type ExitRoute, type ExitRoutes, type RaceParts, race } from './race.js';
+import {
+  type Attempt,
+  type Begun,
+  type CallOff,
+  type ExitRoute,
+  type ExitRoutes,
+  type RaceParts,
+  race,
+} from './race.js';
 import { describeExits, type PathsReport } from './report.js';
 import { MadeSources, sourceAt } from './source.js';
 import { Staggers } from './stagger.js';
@@ -58,6 +67,10 @@ export interface Wanted {
   protocol: 'tcp' | 'udp';
   /** `ip:port` of the program. Default: this one. */
   source?: string;
+  /** Those that whoever asks can give an exit before they are asked about, if it can. */
+  alike?: Alike | undefined;
+  /** The decision that it has taken. */
+  ahead?: number | undefined;
 }
 
 export class Egress<R extends ExitRoute = ExitRoute> {
@@ -78,9 +91,12 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   readonly #staggers: Staggers;
   readonly #running = new Set<() => void>();
   readonly #races: RaceParts;
+  /** Not there yet while the window is filled for the first time. */
+  readonly #ahead: Ahead | undefined;
   /** Flows of connections that are not over. */
   readonly #taken = new Set<number>();
   #closed = false;
+  #draining = false;
 
   constructor(parts: EgressParts<R>) {
     this.#parts = parts;
@@ -98,13 +114,19 @@ export class Egress<R extends ExitRoute = ExitRoute> {
     this.#policy = new EgressPolicy(this.#binding, parts.supply, 0, parts.choice, {
       entered: (hop) => {
         this.#hops.set(hop.hop, hop);
+        this.#ahead?.revoke();
         parts.tell({ type: 'hop', change: 'entered', hop });
       },
-      left: (hop) => parts.tell({ type: 'hop', change: 'left', hop }),
+      left: (hop) => {
+        this.#ahead?.revoke();
+        parts.tell({ type: 'hop', change: 'left', hop });
+      },
       verdict: (verdict) => {
         this.#counts[verdict.kind] += 1;
+        this.#ahead?.revoke();
         parts.tell({ type: 'verdict', verdict });
       },
+      failed: (destination) => this.#ahead?.revoke(destination),
     });
     parts.supply.isEmpty = () => this.#policy.window.size === 0;
     const { routes, clock } = parts;
@@ -116,6 +138,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
       now_us: this.#now_us,
       running: this.#running,
     };
+    this.#ahead = new Ahead({ policy: this.#policy, routes, now_us: this.#now_us });
     this.#book = new FlowBook({ egress: this.#binding, policy: this.#policy, now_us: this.#now_us });
   }
 
@@ -132,12 +155,16 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   ): Promise<{ value: T; flow: ExitFlow; route: ExitRoute }> {
     const { isolation, protocol } = wanted;
     const key = destinationKey(wanted);
-    const choice = this.#open(wanted, key);
-    const terms = { key: isolation, ...this.#terms(choice, protocol) };
+    const decision = wanted.ahead === undefined ? undefined : this.#ahead?.taken(wanted.ahead);
+    const choice = this.#open(wanted, key, decision);
+    const terms = { key: isolation, ...this.#terms(choice, protocol), begun: begunOf(decision) };
     this.#counts.connections += 1;
+    // One after the other as they come, so that it stands before the next one does.
+    if (decision !== undefined) this.#drawAhead(wanted, key);
     try {
       const { value, route, release } = await race(this.#races, choice, terms, attempt, signal);
       this.#counts.answered += 1;
+      this.#drawAhead(wanted, key);
       if (isolation === '') this.#last = route;
       const over = () => {
         this.#taken.delete(choice.flow);
@@ -162,16 +189,23 @@ export class Egress<R extends ExitRoute = ExitRoute> {
     return patient ? { width: 1, stagger_us: PATIENCE * stagger_us } : { width, stagger_us };
   }
 
-  #open(wanted: Wanted, key: string): Choice {
+  #drawAhead({ isolation, alike }: Wanted, key: string): void {
+    if (alike === undefined || this.#closed || this.#draining || this.#taken.size >= LIMITS.tuples / 2) return;
+    // What was promised to the next one without isolation comes first.
+    if (isolation === '' && this.#reserved !== null) return;
+    this.#ahead?.draw(alike, key, isolation);
+  }
+
+  #open(wanted: Wanted, key: string, decision: Decision | undefined): Choice {
     const { isolation, protocol, source } = wanted;
     const bytes = source === undefined ? this.#sources.next(isolation, protocol) : sourceAt(source, protocol);
     const now_us = this.#use();
-    const hop = isolation === '' ? this.#takeReserved() : -1;
+    const hop = decision !== undefined ? this.#inWindow(decision.of) : isolation === '' ? this.#takeReserved() : -1;
     try {
-      let choice = this.#policy.open(now_us, bytes, key, hop);
+      let choice = this.#policy.open(now_us, bytes, key, hop, decision?.how);
       // The same port at two listeners: two connections must not be one flow, of which the first to end ends both.
       if (this.#taken.has(choice.flow))
-        choice = this.#policy.open(now_us, this.#sources.next(isolation, protocol), key, hop);
+        choice = this.#policy.open(now_us, this.#sources.next(isolation, protocol), key, hop, decision?.how);
       this.#taken.add(choice.flow);
       return choice;
     } catch (error) {
@@ -205,8 +239,11 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   #takeReserved(): number {
     const reserved = this.#reserved;
     this.#reserved = null;
-    const of = reserved === null ? undefined : this.#policy.window.get(reserved.of.hop);
-    return of !== undefined && of.serial === reserved?.of.serial ? of.hop : -1;
+    return reserved === null ? -1 : this.#inWindow(reserved.of);
+  }
+
+  #inWindow({ hop, serial }: WindowHop): number {
+    return this.#policy.window.get(hop)?.serial === serial ? hop : -1;
   }
 
   /** A route that the next connection without isolation takes. */
@@ -224,6 +261,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
       try {
         const route = routes.ready('', of.exit) ?? (await routes.route('', of));
         this.#reserved = { of, route };
+        this.#ahead?.revoke();
         return route;
       } catch (error) {
         last = error;
@@ -246,6 +284,17 @@ export class Egress<R extends ExitRoute = ExitRoute> {
     return (this.#reserved?.route ?? this.#last)?.circuit.path ?? [];
   }
 
+  /** Circuits have changed: what was decided on one that takes no more streams is taken back. */
+  changed(): void {
+    if (!this.#closed) this.#ahead?.check();
+  }
+
+  /** No more connections are taken. */
+  drain(): void {
+    this.#draining = true;
+    this.#ahead?.revoke();
+  }
+
   /** A circuit to this exit is not to be had, or it broke connections off. */
   lost(exit: string): void {
     if (this.#closed) return;
@@ -259,6 +308,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
     this.#book.flush();
     const now_us = this.#now_us();
     this.#policy.tick(now_us);
+    this.#ahead?.check();
     const used = new Set([...this.#book.live].map(({ choice }) => choice.hop));
     for (const [id, hop] of this.#hops) if (this.#policy.window.get(id) !== hop && !used.has(id)) this.#hops.delete(id);
     this.#parts.routes.warm(now_us - this.#used_us < WARM_US ? [...this.#policy.window.hops()] : []);
@@ -282,6 +332,7 @@ export class Egress<R extends ExitRoute = ExitRoute> {
   close(): void {
     if (this.#closed) return;
     for (const callOff of [...this.#running]) callOff();
+    this.#ahead?.close();
     this.#staggers.close();
     this.#book.close();
     this.#closed = true;
@@ -294,6 +345,9 @@ export class Egress<R extends ExitRoute = ExitRoute> {
 /** As the exit is told; names differ in nothing but case. */
 const destinationKey = ({ host, port }: Wanted): string =>
   joinHostPort(host.includes(':') ? host : host.toLowerCase(), port);
+
+const begunOf = (decision: Decision | undefined): Begun | undefined =>
+  decision?.route ? { hop: decision.of.hop, route: decision.route } : undefined;
 
 const emptyWindow = () =>
   new NetworkError('window_empty', 'there is no exit to choose from', {

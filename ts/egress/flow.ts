@@ -72,7 +72,8 @@ export class FlowBook {
 
   /** @internal */
   record({ choice, destination }: ExitFlow, moved: FlowMoved): void {
-    if (this.#closed) return;
+    // Of one that an exit carries which has left the window, nothing is learnt.
+    if (this.#closed || choice.state === 'closed') return;
     const { sent, received, pieces_sent, pieces_received, first_us, last_us } = moved;
     const { flow } = choice;
     // Two records where there were two times: the interval is what a speed is made of.

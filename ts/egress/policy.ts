@@ -9,6 +9,8 @@
 import { NetworkError } from '../base/errors.js';
 import {
   EGRESS_BY_DESTINATION,
+  EGRESS_FORCED,
+  EGRESS_GIVEN,
   EGRESS_OPENED,
   EGRESS_STICKY,
   type EgressBinding,
@@ -40,9 +42,13 @@ export interface PolicyWatch {
   entered?(hop: WindowHop): void;
   left?(hop: WindowHop): void;
   verdict?(verdict: Verdict): void;
+  /** A connection to this destination, or an attempt at one, came to nothing: draws leave something out there. */
+  failed?(destination: string): void;
 }
 
 const NONE = new Uint32Array();
+/** M, where the weighting does not say: as `crates/stats` has it. */
+const RETRY_WITHIN_US = 2_000_000;
 
 export class EgressPolicy {
   readonly options: EgressPolicyOptions;
@@ -52,6 +58,8 @@ export class EgressPolicy {
   readonly #watch: PolicyWatch;
   readonly #opened = new Float64Array(EGRESS_OPENED);
   readonly #one = new Uint32Array(1);
+  /** By destination, when a connection to it failed last, in the past M. */
+  readonly #failed = new Map<number, number>();
 
   /** `egress` was made with the same K and L. */
   constructor(
@@ -76,9 +84,9 @@ export class EgressPolicy {
 
   /**
    * A connection from `source` (EGRESS_SOURCE_BYTES) to `host:port`. Throws `window_empty` where the directory has no exit that may be
-   * used, `egress_full` where too many flows are live. `hop` names one instead of a draw.
+   * used, `egress_full` where too many flows are live. `hop` names one instead of a draw; `drawn`: it was drawn ahead, and how.
    */
-  open(now_us: number, source: Uint8Array, key: string, hop = -1): Choice {
+  open(now_us: number, source: Uint8Array, key: string, hop = -1, drawn?: number): Choice {
     if (this.window.size === 0) this.#entered(now_us, this.window.fill(now_us));
     if (this.window.size === 0) {
       throw new NetworkError('window_empty', 'there is no exit to choose from', {
@@ -89,7 +97,8 @@ export class EgressPolicy {
     const destination = this.#egress.destination(now_us, key);
     const cold = !this.#verdicts.up(now_us, destination);
     const flow = this.#egress.flowOpen(now_us, source, destination, hop, NONE, out);
-    const [chosen, how, connections, peak] = out as unknown as [number, number, number, number];
+    const [chosen, kind, connections, peak] = out as unknown as [number, number, number, number];
+    const how = kind === EGRESS_GIVEN ? (drawn ?? kind) : kind;
     this.#entered(now_us, this.window.opened(now_us, connections, peak));
     const { race } = this.options;
     let width = 1;
@@ -105,6 +114,26 @@ export class EgressPolicy {
       width: Math.min(width, race.most),
       state: 'trying',
     };
+  }
+
+  /**
+   * The hop that a new connection to `host:port` would be given now, and how it was come by; `null` where more than the destination
+   * decides: a retry leaves out what was tried, and a race asks several.
+   */
+  ahead(now_us: number, key: string): { hop: number; how: number } | null {
+    if (this.window.size === 0 || !this.mayAhead(now_us, key)) return null;
+    if (this.#egress.draw(now_us, this.#egress.destination(now_us, key), NONE, this.#one) === 0) return null;
+    const how = this.#egress.lastHow();
+    return how === EGRESS_FORCED ? null : { hop: this.#one[0] as number, how };
+  }
+
+  mayAhead(now_us: number, key: string): boolean {
+    const { race, weighting } = this.options;
+    if (race.explore > 1) return false;
+    const destination = this.#egress.destination(now_us, key);
+    const failed_us = this.#failed.get(destination) ?? Number.NEGATIVE_INFINITY;
+    if (now_us - failed_us <= (weighting.retryWithin_us ?? RETRY_WITHIN_US)) return false;
+    return race.cold === 1 || this.#verdicts.up(now_us, destination);
   }
 
   /** One more attempt beside those made, through another hop, which it returns; -1 where there may be none. */
@@ -149,6 +178,7 @@ export class EgressPolicy {
     if (state !== 'trying' || attempt === undefined || attempt.ended !== undefined) return;
     attempt.ended = how;
     if (at > 0) this.#egress.attemptClose(now_us, destination, hop, how === 'failed');
+    if (how === 'failed') this.#watch.failed?.(this.#egress.destinationKey(destination));
   }
 
   /**
@@ -168,7 +198,9 @@ export class EgressPolicy {
       const waited = ended === undefined && now_us - attempt.since_us >= patience_us;
       const silent = attempt !== won && (ended === 'failed' || waited);
       if (at > 0 && ended === undefined) this.#egress.attemptClose(now_us, choice.destination, attempt.hop, silent);
-      if (silent) this.#verdicts.silent(now_us, attempt.hop, choice.destination);
+      if (!silent) return;
+      this.#verdicts.silent(now_us, attempt.hop, choice.destination);
+      this.#watch.failed?.(this.#egress.destinationKey(choice.destination));
     });
     if (hop !== choice.hop && this.window.get(hop) !== undefined && this.#egress.flowMove(now_us, choice.flow, hop))
       choice.hop = hop;
@@ -189,6 +221,10 @@ export class EgressPolicy {
       for (const { hop, ended } of attempts.slice(1))
         if (ended === undefined) this.#egress.attemptClose(now_us, destination, hop, failed);
     this.#egress.flowClose(now_us, choice.flow, failed);
+    if (failed) {
+      this.#failed.set(destination, now_us);
+      this.#watch.failed?.(this.#egress.destinationKey(destination));
+    }
     if (silent) {
       for (const { hop, ended, since_us } of attempts)
         if (ended !== 'void' && since_us <= now_us) this.#verdicts.silent(now_us, hop, destination);
@@ -202,6 +238,9 @@ export class EgressPolicy {
 
   /** About once a second. */
   tick(now_us: number): void {
+    const { retryWithin_us = RETRY_WITHIN_US } = this.options.weighting;
+    for (const [destination, at_us] of this.#failed)
+      if (now_us - at_us > retryWithin_us) this.#failed.delete(destination);
     this.#verdicts.tick(now_us, () => this.window.rows(now_us));
     this.#left(this.window.tick(now_us));
     this.#entered(now_us, this.window.fill(now_us));

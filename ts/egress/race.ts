@@ -22,12 +22,14 @@ export interface ExitRoutes<R extends ExitRoute = ExitRoute> {
   route(key: string, to: { exit: string; path?: readonly string[] }): Promise<R>;
   hold(route: R): () => void;
   warm(exits: readonly { exit: string; path?: readonly string[] }[]): void;
+  /** Whether `ready` would give this one. */
+  stands(route: R, key: string, exit: string): boolean;
 }
 
 /** How an exit is asked for what the application wants. */
 export interface Attempt<T> {
-  /** Resolves when the exit has connected; rejects with its word as code. */
-  begin(connection: ConnectionId): Promise<T>;
+  /** Resolves when the exit has connected; rejects with its word as code. `begun`: it was asked already. */
+  begin(connection: ConnectionId, begun: boolean): Promise<T>;
   /** Another exit was first. */
   discard(late: T): void;
 }
@@ -54,6 +56,13 @@ export interface RaceTerms {
   width: number;
   /** After so long a silence another one joins; 0: never. */
   stagger_us: number;
+  /** An attempt that is under way: through the choice's own hop, or through one that has left the window meanwhile. */
+  begun?: Begun | undefined;
+}
+
+export interface Begun {
+  hop: number;
+  route: ExitRoute;
 }
 
 export interface RaceParts {
@@ -92,6 +101,9 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 };
 
 export const meaningOf = (code: string): Meaning => MEANINGS[code] ?? 'void';
+
+/** No hop: what goes through one that has left is counted for nobody. */
+const LEFT = -1;
 
 /** What the application is told where several attempts failed: the first of these. */
 const TOLD: readonly Meaning[] = ['final', 'refused', 'exit', 'void'];
@@ -158,6 +170,8 @@ class Race<T> {
       return;
     }
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    const { begun } = this.#terms;
+    if (begun !== undefined && begun.hop !== this.#choice.hop) this.#follow(this.#left(begun.route), LEFT);
     this.#try(this.#choice.hop);
     for (let i = 1; i < this.#terms.width && !this.#over; i++) if (!this.#more()) break;
     this.#arm();
@@ -183,11 +197,25 @@ class Race<T> {
   }
 
   #try(hop: number): void {
+    this.#follow(this.#ask(hop), hop);
+  }
+
+  #follow(asking: Promise<Won<T>>, hop: number): void {
     this.#running += 1;
-    this.#ask(hop).then(
+    asking.then(
       (won) => this.#won(won),
       (error) => this.#failed(hop, error),
     );
+  }
+
+  async #left(route: ExitRoute): Promise<Won<T>> {
+    const release = this.#parts.routes.hold(route);
+    try {
+      return { value: await this.#attempt.begin(route.connection, true), hop: LEFT, route, release };
+    } catch (error) {
+      release();
+      throw new Unasked(error);
+    }
   }
 
   async #ask(hop: number): Promise<Won<T>> {
@@ -195,12 +223,14 @@ class Race<T> {
     const of = policy.window.get(hop);
     if (of === undefined) throw new Unasked(errorOf('circuit_failed', 'the exit has left the window'));
     for (let tries = 1; ; tries++) {
-      const route = routes.ready(this.#terms.key, of.exit) ?? (await this.#route(of));
+      const { key, begun } = this.#terms;
+      const under = tries === 1 && begun?.hop === hop ? begun.route : undefined;
+      const route = under ?? routes.ready(key, of.exit) ?? (await this.#route(of));
       if (this.#over) throw new Unasked(errorOf('aborted', 'another exit was first'));
       const release = routes.hold(route);
       policy.asked(now_us(), this.#choice, hop);
       try {
-        return { value: await this.#attempt.begin(route.connection), hop, route, release };
+        return { value: await this.#attempt.begin(route.connection, under !== undefined), hop, route, release };
       } catch (error) {
         release();
         // The connection had gone, and the event that says so was still on its way: the next one is another.
@@ -227,7 +257,9 @@ class Race<T> {
       return;
     }
     this.#end();
-    this.#parts.policy.answered(this.#parts.now_us(), this.#choice, won.hop);
+    const { policy, now_us } = this.#parts;
+    if (won.hop === LEFT) policy.close(now_us(), this.#choice, false);
+    else policy.answered(now_us(), this.#choice, won.hop);
     this.#resolve(won);
   }
 

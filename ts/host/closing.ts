@@ -20,6 +20,7 @@ const TIDYING: ReadonlySet<string | symbol> = new Set<keyof NodeHost>([
   'proxyAssign',
   'proxyAccept',
   'proxyRefuse',
+  'proxyAhead',
 ]);
 
 /** What throws rather than rejects. */

@@ -14,6 +14,7 @@ import {
   type ProxyRequestId,
 } from '../core/host.js';
 import type { FlowAsked } from '../credit/priorities.js';
+import type { Alike } from '../egress/ahead.js';
 import type { Egress, ExitFlow } from '../egress/egress.js';
 import { isolationKey } from '../egress/isolation.js';
 import type { CallOff } from '../egress/race.js';
@@ -145,9 +146,11 @@ export class ProxyDesk {
     else if (!request.opened) request.left.happened();
   }
 
-  async #answer({ request: id, kind, protocol: inlet, host: name, port, user, source }: Asked): Promise<void> {
+  async #answer(event: Asked): Promise<void> {
+    const { request: id, kind, protocol: inlet, host: name, port, user, source, ahead } = event;
     const { host, egress, log, keyFor } = this.#parts;
-    if (this.#draining) return host.proxyRefuse(id, 'draining');
+    // One that has taken a decision began before that was taken back.
+    if (this.#draining && ahead === undefined) return host.proxyRefuse(id, 'draining');
     if (kind === 'udp') return host.proxyAccept(id);
     const request: Request = {
       left: new Departure(),
@@ -163,8 +166,8 @@ export class ProxyDesk {
     const protocol = kind === 'tcp' ? 'tcp' : 'udp';
     try {
       const { flow } = await egress.connect(
-        { host: name, port, isolation, protocol, source },
-        { begin: (connection) => this.#assign(id, request, connection), discard() {} },
+        { host: name, port, isolation, protocol, source, ahead, alike: this.#alike(event) },
+        { begin: (connection, begun) => this.#assign(id, request, connection, begun), discard() {} },
         request.left,
       );
       for (const moved of request.early) flow.moved(moved);
@@ -178,11 +181,23 @@ export class ProxyDesk {
     }
   }
 
-  #assign(id: ProxyRequestId, request: Request, connection: ConnectionId): Promise<void> {
+  #assign(id: ProxyRequestId, request: Request, connection: ConnectionId, begun: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       request.attempts.set(connection, { resolve, reject });
-      this.#parts.host.proxyAssign(id, connection);
+      if (!begun) this.#parts.host.proxyAssign(id, connection);
     });
+  }
+
+  /** Requests that differ from this one in nothing that is looked at but their sources. */
+  #alike({ kind, protocol, user, host: name, port }: Asked): Alike | undefined {
+    const { host } = this.#parts;
+    if (kind !== 'tcp' || host.proxyAhead === undefined) return undefined;
+    const wanted = { protocol, host: name, port, ...(user !== undefined && { user }) };
+    return {
+      name: JSON.stringify([protocol, user ?? null, name, port]),
+      decide: (id, { connection }) => host.proxyAhead?.({ id, connection, ...wanted }),
+      revoke: (id) => host.proxyAheadRevoke?.(id) ?? Promise.resolve(true),
+    };
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NetworkError } from '../base/errors.js';
-import type { HostEvent, NodeHost } from '../core/host.js';
+import type { HostEvent, NodeHost, ProxyAhead } from '../core/host.js';
 import type { Egress, Wanted } from '../egress/egress.js';
 import type { FlowMoved } from '../egress/flow.js';
 import type { Attempt } from '../egress/race.js';
@@ -38,13 +38,19 @@ describe('the proxy desk', () => {
     const flows: { request: string; moved: [sent: number, received: number][]; ended: boolean }[] = [];
     const pending: {
       wanted: Wanted;
-      begin: (connection: number) => Promise<void>;
+      begin: (connection: number, begun: boolean) => Promise<void>;
       resolve(): void;
       reject(error: unknown): void;
       signal: AbortSignal | undefined;
     }[] = [];
     let rows = new Float64Array();
+    const stood = new Set<number>();
     const host = {
+      proxyAhead: (ahead: ProxyAhead) => {
+        stood.add(ahead.id);
+        said.push(`ahead ${JSON.stringify(ahead)}`);
+      },
+      proxyAheadRevoke: async (id: number) => stood.delete(id),
       proxyAssign: (request: number, connection: number) => void said.push(`assign ${request} ${connection}`),
       proxyAccept: (request: number) => void said.push(`accept ${request}`),
       proxyRefuse: (request: number, code: string) => void said.push(`refuse ${request} ${code}`),
@@ -73,7 +79,7 @@ describe('the proxy desk', () => {
         }),
     } as unknown as Pick<Egress, 'connect'>;
     const desk = new ProxyDesk({ host, egress, log: quiet });
-    const ask = (request: number, user?: string, kind: 'tcp' | 'udp' | 'datagrams' = 'tcp') =>
+    const ask = (request: number, user?: string, kind: 'tcp' | 'udp' | 'datagrams' = 'tcp', ahead?: number) =>
       desk.handle({
         type: 'proxy_request',
         request,
@@ -83,6 +89,7 @@ describe('the proxy desk', () => {
         port: 80,
         source: '127.0.0.1:5',
         ...(user !== undefined && { user }),
+        ...(ahead !== undefined && { ahead }),
       } satisfies HostEvent);
     const moved = { first_us: 5, last_us: 1, sent: 7, received: 9, pieces_sent: 1, pieces_received: 1 };
     const over = (request: number) =>
@@ -117,7 +124,7 @@ describe('the proxy desk', () => {
     const { said, pending, desk, ask, over, flows, tell } = world();
     ask(1);
     const [first] = pending;
-    const attempts = [first?.begin(10), first?.begin(11)];
+    const attempts = [first?.begin(10, false), first?.begin(11, false)];
     expect(said).toEqual(['assign 1 10', 'assign 1 11']);
     desk.handle({ type: 'proxy_failed', request: 1, connection: 10, reason: 'exit_unreachable' });
     await expect(attempts[0]).rejects.toMatchObject({ code: 'exit_unreachable' });
@@ -162,6 +169,39 @@ describe('the proxy desk', () => {
     ask(1, undefined, 'udp');
     expect(said).toEqual(['accept 1']);
     expect(pending).toEqual([]);
+  });
+
+  it('hands on what is decided ahead with all that it was decided by, and takes it back', async () => {
+    const { said, pending, ask } = world();
+    const route = { connection: 9, circuit: { path: [] } };
+    ask(1, 'ann:pw');
+    ask(2);
+    ask(3, 'ann:pw', 'datagrams');
+    const [ann, nobody, datagrams] = pending.map(({ wanted }) => wanted.alike);
+    ann?.decide(5, route);
+    nobody?.decide(6, route);
+    const wanted = { protocol: 'socks5', port: 80 };
+    expect(said.map((text) => JSON.parse(text.slice('ahead '.length)))).toEqual([
+      { id: 5, connection: 9, ...wanted, host: 'host1.test', user: 'ann:pw' },
+      { id: 6, connection: 9, ...wanted, host: 'host2.test' },
+    ]);
+    expect(ann?.name).not.toBe(nobody?.name);
+    expect(datagrams).toBeUndefined();
+    expect([await ann?.revoke(5), await ann?.revoke(5)]).toEqual([true, false]);
+  });
+
+  it('assigns nothing that was decided ahead, and all that comes after it, also while draining', async () => {
+    const { said, pending, desk, ask } = world();
+    desk.drain();
+    ask(1, undefined, 'tcp', 5);
+    const [first] = pending;
+    expect(first?.wanted.ahead).toBe(5);
+    const attempts = [first?.begin(9, true), first?.begin(10, false)];
+    expect(said).toEqual(['assign 1 10']);
+    desk.handle({ type: 'proxy_failed', request: 1, connection: 9, reason: 'exit_unreachable' });
+    await expect(attempts[0]).rejects.toMatchObject({ code: 'exit_unreachable' });
+    desk.handle({ type: 'proxy_opened', request: 1, connection: 10 });
+    await attempts[1];
   });
 
   it('refuses with the reason where there is no circuit, and while draining', async () => {

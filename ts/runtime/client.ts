@@ -25,6 +25,15 @@ import type { CheckedTarget } from './target.js';
 /** First hops of all paths. */
 const ENTRIES = 3;
 
+/** After these a circuit may take no more streams. */
+const CIRCUIT_CHANGES: ReadonlySet<HostEvent['type']> = new Set([
+  'circuit_down',
+  'circuit_worn',
+  'connection_down',
+  'connection_stalled',
+  'connection_moved',
+]);
+
 export interface ClientParts {
   /** This node. */
   self: string;
@@ -116,6 +125,7 @@ export class ClientSide {
 
   handle(event: HostEvent): void {
     this.#pool.handle(event);
+    if (CIRCUIT_CHANGES.has(event.type)) this.#egress.changed();
     this.#desk.handle(event);
   }
 
@@ -189,6 +199,7 @@ export class ClientSide {
   /** Takes nothing new from proxies. */
   drain(): void {
     this.#desk.drain();
+    this.#egress.drain();
   }
 
   close(): void {
