@@ -167,7 +167,7 @@ impl World {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = sockets.iter().map(Udp::address).collect();
-        let shards = Shards::start(options.limits.shards, &addresses, options.limits.offload)?;
+        let shards = Shards::start(&options.limits, &addresses)?;
         let now = Instant::now();
         let system = |text: String| Failure::new(Failure::SYSTEM, text);
         let config = EngineConfig {

@@ -28,6 +28,7 @@ use wayfare_wire::{HEADER, Header};
 use crate::Failure;
 use crate::fast::Side;
 use crate::links::LinkId;
+use crate::options::Limits;
 use crate::stats::ShardStats;
 use crate::world::World;
 use worker::Worker;
@@ -162,7 +163,8 @@ pub(crate) struct Shards {
 
 impl Shards {
     /// Starts shards 1 to `shards - 1`, with sockets at these addresses.
-    pub fn start(shards: usize, addresses: &[SocketAddr], offload: bool) -> Result<Option<Self>, Failure> {
+    pub fn start(limits: &Limits, addresses: &[SocketAddr]) -> Result<Option<Self>, Failure> {
+        let &Limits { shards, offload, link_bytes_per_second: bytes_per_s, .. } = limits;
         if shards < 2 {
             return Ok(None);
         }
@@ -182,6 +184,7 @@ impl Shards {
                 shards,
                 addresses: addresses.to_vec(),
                 offload,
+                bytes_per_s,
                 from_main,
                 down: handle.down.clone(),
                 to_main: sender.clone(),

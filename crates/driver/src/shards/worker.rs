@@ -38,6 +38,8 @@ pub(super) struct Start {
     pub shards: usize,
     pub addresses: Vec<SocketAddr>,
     pub offload: bool,
+    /// What each link may send here; 0 is as much as the kernel takes.
+    pub bytes_per_s: u64,
     pub from_main: mpsc::UnboundedReceiver<ToShard>,
     pub down: Arc<AtomicUsize>,
     pub to_main: mpsc::UnboundedSender<Up>,
@@ -94,7 +96,7 @@ impl Worker {
     }
 
     fn new(start: Start) -> Result<Self, Failure> {
-        let Start { shard, shards, addresses, offload, from_main, down, to_main, up, published } = start;
+        let Start { shard, shards, addresses, offload, bytes_per_s, from_main, down, to_main, up, published } = start;
         let bind = |&address: &SocketAddr| {
             Udp::bind(address, offload, true).map_err(|e| Failure::bind(&format!("UDP {address}"), &e))
         };
@@ -103,7 +105,7 @@ impl Worker {
             sockets: addresses.iter().map(bind).collect::<Result<_, _>>()?,
             receiver: Receiver::new(),
             filled: Vec::new(),
-            lane: Lane::new(Egress::new(0, QUEUED_BYTES_MAX / shards)),
+            lane: Lane::new(Egress::new(bytes_per_s, QUEUED_BYTES_MAX / shards)),
             slots: Slots::new(shard, shards),
             forwarding: true,
             counters: Counters::default(),

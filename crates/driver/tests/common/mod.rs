@@ -76,7 +76,10 @@ impl Peer {
         limits: &str,
     ) -> Self {
         let json = format!(r#"{{"listen":["{listen}"],"roles":{roles},"freshKeys":true,"limits":{limits}}}"#);
-        let options = Options::from_json(&json, &[seed; 32]).unwrap();
+        Self::start_as(seed, Options::from_json(&json, &[seed; 32]).unwrap(), book, resolver).await
+    }
+
+    pub async fn start_as(seed: u8, options: Options, book: &Book, resolver: Arc<dyn Resolver>) -> Self {
         let (sender, mut from_node) = mpsc::unbounded_channel::<Vec<Event>>();
         let mut started = None;
         let addresses = ask(|answer| {
