@@ -7,15 +7,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use wayfare_credit::{Change, Config, Direction, Ledger, Opening, Refusal, SELF, rate, times_exp2};
+use wayfare_credit::{Change, Config, Direction, Ledger, Opening, Refusal, SELF, times_exp2};
 use wayfare_quic::Instant;
+use wayfare_relay::LinkId;
 use wayfare_relay::egress::Charge;
-use wayfare_relay::{LinkId, Next};
 use wayfare_types::{NodeId, Random, Reason};
 use wayfare_wire::Control;
 
 use crate::api::CircuitId;
-use crate::circuits::{Circuit, RelayCircuit};
+use crate::circuits::Circuit;
 use crate::engine::Engine;
 
 /// Accounts kept of neighbours that are away, at most.
@@ -64,7 +64,7 @@ pub(crate) struct Credits {
     circuits: Vec<Entered>,
     /// By neighbour: bytes that waited for the link to it.
     waited: Vec<u64>,
-    changes: Vec<Change>,
+    pub changes: Vec<Change>,
     settle_at: Option<Instant>,
 }
 
@@ -187,7 +187,7 @@ impl Credits {
     }
 
     /// Settles a period from now on, if nothing is to be settled before.
-    fn wake(&mut self, now: Instant) {
+    pub fn wake(&mut self, now: Instant) {
         self.settle_at.get_or_insert(now + Duration::from_micros(self.ledger.config().period_us));
     }
 
@@ -243,34 +243,6 @@ impl Engine {
         }
     }
 
-    /// A neighbour announced a class on a circuit, or on the one that it sets up next.
-    pub(crate) fn handle_flow(&mut self, now: Instant, link: LinkId, cid: u32, class: u8) {
-        if rate(class).is_none() {
-            return self.counters.count(Reason::CreditClass);
-        }
-        if cid == 0 {
-            if let Some(link) = self.links.get_mut(&link) {
-                link.setup_flow = class;
-            }
-            return;
-        }
-        let found = self.table.circuit(link, cid).and_then(|id| self.circuits.get_mut(&id));
-        let (credit, direction) = match found {
-            Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => (&mut c.credit, Direction::Backward),
-            Some(Circuit::Relay(c)) => (&mut c.credit, Direction::Forward),
-            Some(Circuit::Exit(c)) => (&mut c.credit, Direction::Forward),
-            Some(Circuit::Client(c)) => (&mut c.credit, Direction::Backward),
-            None => return self.counters.count(Reason::CircuitUnknown),
-        };
-        let Some(connection) = credit.connection else { return self.counters.count(Reason::CircuitUnknown) };
-        let credits = &mut self.credits;
-        let now_us = credits.us(now);
-        credits.ledger.connection_announced(now_us, connection, direction, class, &mut credits.changes);
-        credits.wake(now);
-        self.credit_apply(now);
-        self.credit_weigh(connection);
-    }
-
     /// A neighbour said what we have there.
     pub(crate) fn handle_credit(&mut self, now: Instant, link: LinkId, account: u64, increase: u64) {
         let Some(neighbour) = self.links.get(&link).map(|link| link.neighbour) else { return };
@@ -284,29 +256,6 @@ impl Engine {
             }
             _ => self.counters.count(Reason::CreditReport),
         }
-    }
-
-    /// What this node adds to a circuit that begins here (its flow away from here) or that ends here (back, beside what comes): a class
-    /// from 0, none, to 8.
-    ///
-    /// # Errors
-    /// [`Reason::CreditClass`] for no class; [`Reason::CircuitUnknown`] for no circuit that begins or ends here.
-    pub fn circuit_flow(&mut self, now: Instant, id: CircuitId, class: u8) -> Result<(), Reason> {
-        rate(class).ok_or(Reason::CreditClass)?;
-        let connection = match self.circuits.get(&id) {
-            Some(Circuit::Client(c)) => c.credit.connection,
-            Some(Circuit::Exit(c)) => c.credit.connection,
-            _ => None,
-        };
-        let connection = connection.ok_or(Reason::CircuitUnknown)?;
-        let credits = &mut self.credits;
-        let now_us = credits.us(now);
-        let changed = credits.ledger.connection_own(now_us, connection, class, &mut credits.changes);
-        changed.map_err(|_| Reason::CircuitUnknown)?;
-        credits.wake(now);
-        self.credit_apply(now);
-        self.credit_weigh(connection);
-        Ok(())
     }
 
     /// What circuits owe for having waited for a saturated link, from the host's queues.
@@ -368,97 +317,6 @@ impl Engine {
             if row.connections > 0 {
                 self.send_control(link, &Control::Credit { account: row.account, increase: row.increase });
             }
-        }
-    }
-
-    /// Tells neighbours what the ledger wants told, and ends circuits that it has dropped.
-    pub(crate) fn credit_apply(&mut self, now: Instant) {
-        for change in std::mem::take(&mut self.credits.changes) {
-            match change {
-                Change::Announce { connection, direction, class } => {
-                    let id = self.credits.circuit_of(connection);
-                    self.announce(id, direction, class);
-                }
-                Change::Drop { connection } => {
-                    let id = self.credits.circuit_of(connection);
-                    match self.circuits.get_mut(&id) {
-                        Some(Circuit::Relay(c)) => c.credit.connection = None,
-                        Some(Circuit::Exit(c)) => c.credit.connection = None,
-                        Some(Circuit::Client(c)) => c.credit.connection = None,
-                        None => continue,
-                    }
-                    self.counters.count(Reason::CreditArrears);
-                    self.end_circuit(now, id, Reason::CreditArrears, None);
-                }
-            }
-        }
-    }
-
-    fn announce(&mut self, id: CircuitId, direction: Direction, class: u8) {
-        let (to, credit) = match (self.circuits.get_mut(&id), direction) {
-            (Some(Circuit::Relay(RelayCircuit { prev, .. })), Direction::Backward) => {
-                let Next { link, cid } = *prev;
-                return self.send_flow(link, cid, class);
-            }
-            (Some(Circuit::Exit(c)), Direction::Backward) => {
-                let Next { link, cid } = c.prev;
-                return self.send_flow(link, cid, class);
-            }
-            (Some(Circuit::Relay(c)), Direction::Forward) => (c.next, &mut c.credit),
-            (Some(Circuit::Client(c)), Direction::Forward) => {
-                (c.path.as_ref().map(|_| Next { link: c.link, cid: c.forward_cid }), &mut c.credit)
-            }
-            _ => return,
-        };
-        // Until the next node has said under which id, it waits.
-        credit.wanted = class;
-        if let Some(Next { link, cid }) = to {
-            credit.told = class;
-            self.send_flow(link, cid, class);
-        }
-    }
-
-    /// Announces with a set-up what is known of its flow.
-    pub(crate) fn announce_setup(&mut self, id: CircuitId, link: LinkId) {
-        let credit = match self.circuits.get_mut(&id) {
-            Some(Circuit::Relay(c)) => &mut c.credit,
-            Some(Circuit::Client(c)) => &mut c.credit,
-            _ => return,
-        };
-        credit.told = credit.wanted;
-        let class = credit.told;
-        if class > 0 {
-            self.send_flow(link, 0, class);
-        }
-    }
-
-    /// The next node has answered: tells it what has changed since.
-    pub(crate) fn announce_again(&mut self, credit: Credit, link: LinkId, cid: u32) {
-        if credit.wanted != credit.told {
-            self.send_flow(link, cid, credit.wanted);
-        }
-    }
-
-    fn send_flow(&mut self, link: LinkId, cid: u32, class: u8) {
-        if self.links.get(&link).is_some_and(|link| link.accounts) {
-            self.send_control(link, &Control::Flow { cid, class });
-        }
-    }
-
-    /// Has packets of a circuit weigh what its flows are willing to pay here.
-    pub(crate) fn credit_weigh(&mut self, connection: u32) {
-        let [forward, backward] =
-            [Direction::Forward, Direction::Backward].map(|way| self.credits.ledger.weight(connection, way));
-        let id = self.credits.circuit_of(connection);
-        match self.circuits.get_mut(&id) {
-            Some(Circuit::Relay(c)) => {
-                let (to, back) = (c.forward_cid, c.backward_cid);
-                to.into_iter().for_each(|cid| self.table.set_weight(cid, forward));
-                back.into_iter().for_each(|cid| self.table.set_weight(cid, backward));
-            }
-            Some(Circuit::Exit(c)) => c.weight = backward,
-            Some(Circuit::Client(c)) => c.weight = forward,
-            None => {}
         }
     }
 }

@@ -9,6 +9,7 @@
 //! defined reason and counted; nothing of it panics.
 
 mod additions;
+mod announcements;
 mod api;
 mod circuits;
 mod connections;
