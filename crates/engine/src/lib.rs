@@ -21,6 +21,7 @@ mod flows;
 mod ids;
 mod inner;
 mod packets;
+mod requests;
 mod setup;
 mod udp;
 mod window;
