@@ -8,9 +8,11 @@
 
 mod bench;
 mod certificate;
+mod circuits;
 mod credit;
 mod egress;
 mod engine;
+mod flows;
 mod kernels;
 mod measure;
 mod node;

@@ -1,4 +1,5 @@
-//! `NativeNode`: the methods of `NodeHost` in ts/core/host.ts, one for one, over the driver's handle.
+//! `NativeNode`: the methods of `NodeHost` in ts/core/host.ts, one for one, over the driver's handle; those of circuits, credits, flows
+//! and proxies are beside it.
 //!
 //! What differs, for a thin adapter in TypeScript to smooth: options come as JSON text and the identity's seed beside it;
 //! events come as one JSON text a batch; an error's message begins with its code and a colon.
@@ -7,12 +8,12 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use napi::bindgen_prelude::Either;
-use napi::bindgen_prelude::{Float64Array, Null, Object, Uint8Array};
+use napi::bindgen_prelude::{Null, Object, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 use wayfare_driver as driver;
-use wayfare_driver::{Event, Node, Options, Protocol, SizeClass, Suite, ask_blocking};
+use wayfare_driver::{Event, Node, Options};
 use wayfare_types::NodeId;
 use zeroize::Zeroizing;
 
@@ -32,25 +33,6 @@ enum State {
 #[napi(object)]
 pub struct OnionKeySeed {
     pub seed: Uint8Array,
-}
-
-#[napi(object)]
-pub struct HopSpec {
-    /// Node id, 64 hex digits.
-    pub id: String,
-    /// X-Wing public key, 1216 bytes.
-    pub onion_key: Uint8Array,
-}
-
-#[napi(object)]
-pub struct CircuitSpec {
-    pub hops: Vec<HopSpec>,
-    #[napi(ts_type = "'M' | 'L' | 'J' | 'X'")]
-    pub size_class: Option<String>,
-    #[napi(ts_type = "'aes128gcm' | 'aes256gcm' | 'chacha20poly1305'")]
-    pub suite: Option<String>,
-    /// A class of credits per second, 0 to 8.
-    pub flow: Option<u32>,
 }
 
 /// See `LinkAttachment` in ts/core/host.ts.
@@ -74,52 +56,16 @@ pub struct ExitRules {
     pub drop: Option<Vec<String>>,
 }
 
-#[napi(object)]
-pub struct OpenedFlow {
-    pub flow: u32,
-    pub local: String,
-}
-
-#[napi(object)]
-pub struct ProxyCredentials {
-    pub user: String,
-    pub password: String,
-}
-
-#[napi(object)]
-pub struct ProxyOptions {
-    pub listen: String,
-    pub credentials: Option<ProxyCredentials>,
-}
-
-/// See `ProxyAhead` in ts/core/host.ts.
-#[napi(object)]
-pub struct ProxyAhead {
-    pub id: u32,
-    #[napi(ts_type = "'socks5' | 'http'")]
-    pub protocol: String,
-    pub user: Option<String>,
-    pub host: String,
-    pub port: u16,
-    pub connection: u32,
-}
-
-#[napi(object)]
-pub struct OpenedProxy {
-    pub proxy: u32,
-    pub address: String,
-}
-
-fn peer_id(text: &str) -> Result<NodeId> {
+pub(crate) fn peer_id(text: &str) -> Result<NodeId> {
     text.parse().map_err(|e| error("argument_invalid", e))
 }
 
 /// Copies: the caller may change or detach its buffer as soon as the call returns.
-fn copied(data: &[u8]) -> Bytes {
+pub(crate) fn copied(data: &[u8]) -> Bytes {
     Bytes::copy_from_slice(data)
 }
 
-fn read(bytes: Option<Bytes>) -> Either<Uint8Array, Null> {
+pub(crate) fn read(bytes: Option<Bytes>) -> Either<Uint8Array, Null> {
     bytes.map_or(Either::B(Null), |b| Either::A(Vec::from(b).into()))
 }
 
@@ -152,7 +98,7 @@ impl NativeNode {
         self.id.to_string()
     }
 
-    fn with<T>(&self, act: impl FnOnce(&Node) -> T) -> Result<T> {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&Node) -> T) -> Result<T> {
         let state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match &*state {
             State::Running(node) => Ok(act(node)),
@@ -320,239 +266,6 @@ impl NativeNode {
     #[napi]
     pub fn drain(&self) -> Result<()> {
         self.with(Node::drain)
-    }
-
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn circuit_open<'env>(&self, env: &'env Env, spec: CircuitSpec) -> Result<Object<'env>> {
-        let hops = spec
-            .hops
-            .iter()
-            .map(|hop| {
-                let key = driver::OnionPublic::from_bytes(&hop.onion_key)
-                    .map_err(|_| error("argument_invalid", "an onion key is an X-Wing public key of 1216 bytes"))?;
-                Ok(driver::HopSpec { node: peer_id(&hop.id)?, onion_key: key })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let class = match spec.size_class.as_deref() {
-            Some("M") => SizeClass::M,
-            None | Some("L") => SizeClass::L,
-            Some("J") => SizeClass::J,
-            Some("X") => SizeClass::X,
-            Some(other) => {
-                return Err(error("argument_invalid", format!("there is no size class {other:?}; M, L, J and X are")));
-            }
-        };
-        let suite = match &spec.suite {
-            None => None,
-            Some(name) => Some(
-                Suite::from_name(name)
-                    .ok_or_else(|| error("argument_invalid", format!("there is no cipher suite {name:?}")))?,
-            ),
-        };
-        let (answer, circuit) = promise(env, |circuit: u32| circuit)?;
-        self.with(|node| {
-            node.circuit_open(
-                driver::CircuitSpec { hops, class, suite, flow: spec.flow.unwrap_or(0).try_into().unwrap_or(u8::MAX) },
-                answer,
-            )
-        })?;
-        Ok(circuit)
-    }
-
-    #[napi]
-    pub fn circuit_close(&self, circuit: u32) -> Result<()> {
-        self.with(|node| node.circuit_close(circuit))
-    }
-
-    /// Waits for the node's thread, a turn of it at most; so do the others about credits.
-    #[napi]
-    pub fn circuit_flow(&self, circuit: u32, credit_class: u32) -> Result<()> {
-        let class = credit_class.try_into().unwrap_or(u8::MAX);
-        self.with(|node| ask_blocking(|answer| node.circuit_flow(circuit, class, answer)))?.map_err(thrown)
-    }
-
-    /// JSON of `NodeCredits`.
-    #[napi]
-    pub fn credits(&self) -> Result<String> {
-        self.with(|node| ask_blocking(|answer| node.credits(answer)))?.map_err(thrown)
-    }
-
-    /// JSON of `CircuitCredits[]`.
-    #[napi]
-    pub fn credits_circuits(&self) -> Result<String> {
-        self.with(|node| ask_blocking(|answer| node.credits_circuits(answer)))?.map_err(thrown)
-    }
-
-    /// JSON of `KeptAccount[]`.
-    #[napi]
-    pub fn credits_export(&self) -> Result<String> {
-        let kept = self.with(|node| ask_blocking(|answer| node.credits_export(answer)))?.map_err(thrown)?;
-        Ok(driver::Account::to_json(&kept))
-    }
-
-    /// Accounts as they were so long ago: of each its peer, and five numbers: `account`, `mirror`, `contributed`, `value`, `expected`. How
-    /// many were taken. A time below zero is none.
-    #[napi]
-    pub fn credits_restore(&self, ago_us: f64, peers: Vec<String>, numbers: Float64Array) -> Result<u32> {
-        let account = |(peer, of): (&String, &[f64; 5])| driver::Account::from_numbers(peer.parse().ok()?, *of);
-        let accounts = peers.iter().zip(numbers.as_chunks::<5>().0).filter_map(account).collect();
-        let taken = self.with(|node| ask_blocking(|answer| node.credits_restore(ago_us as u64, accounts, answer)))?;
-        let taken = taken.map_err(thrown)?;
-        Ok(taken as u32)
-    }
-
-    #[napi]
-    pub fn credits_report(&self) -> Result<()> {
-        self.with(|node| node.credits_report())
-    }
-
-    /// JSON of `CreditChangeable`.
-    #[napi]
-    pub fn credits_configure(&self, options: String) -> Result<()> {
-        let credits = driver::Credits::from_json(&options).map_err(thrown)?;
-        self.with(|node| ask_blocking(|answer| node.credits_configure(credits, answer)))?.map_err(thrown)
-    }
-
-    /// What is added to circuits that end here: rules, a line each.
-    #[napi]
-    pub fn credits_add(&self, rules: String) -> Result<()> {
-        self.with(|node| node.credits_add(&rules))?.map_err(thrown)
-    }
-
-    /// Waits for the node's thread, a turn of it at most.
-    #[napi(ts_return_type = "import('../../ts/core/host.js').CircuitStats | null")]
-    pub fn circuit_stats(&self, circuit: u32) -> Result<Parsed> {
-        let stats = self.with(|node| ask_blocking(|answer| node.circuit_stats(circuit, answer)))?.map_err(thrown)?;
-        Ok(Parsed::of(&stats))
-    }
-
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn connection_open<'env>(&self, env: &'env Env, circuit: u32) -> Result<Object<'env>> {
-        let (answer, connection) = promise(env, |connection: u32| connection)?;
-        self.with(|node| node.connection_open(circuit, answer))?;
-        Ok(connection)
-    }
-
-    #[napi]
-    pub fn connection_move(&self, connection: u32, circuit: u32) -> Result<()> {
-        self.with(|node| node.connection_move(connection, circuit))
-    }
-
-    #[napi]
-    pub fn connection_close(&self, connection: u32) -> Result<()> {
-        self.with(|node| node.connection_close(connection))
-    }
-
-    #[napi(ts_return_type = "Promise<OpenedFlow>")]
-    pub fn flow_open<'env>(&self, env: &'env Env, connection: u32, host: String, port: u16) -> Result<Object<'env>> {
-        let (answer, flow) = promise(env, |(flow, local)| OpenedFlow { flow, local })?;
-        self.with(|node| node.flow_open(connection, host, port, answer))?;
-        Ok(flow)
-    }
-
-    #[napi(ts_return_type = "Promise<Uint8Array | null>")]
-    pub fn flow_read<'env>(&self, env: &'env Env, flow: u32) -> Result<Object<'env>> {
-        let (answer, bytes) = promise(env, read)?;
-        self.with(|node| node.flow_read(flow, answer))?;
-        Ok(bytes)
-    }
-
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn flow_write<'env>(&self, env: &'env Env, flow: u32, data: &[u8]) -> Result<Object<'env>> {
-        let (answer, written) = promise(env, |()| ())?;
-        self.with(|node| node.flow_write(flow, copied(data), answer))?;
-        Ok(written)
-    }
-
-    #[napi]
-    pub fn inbound_accept(&self, flow: u32, port: u16) -> Result<()> {
-        self.with(|node| node.inbound_accept(flow, port))
-    }
-
-    #[napi]
-    pub fn inbound_refuse(&self, flow: u32, overloaded: bool) -> Result<()> {
-        self.with(|node| node.inbound_refuse(flow, overloaded))
-    }
-
-    #[napi]
-    pub fn flow_finish(&self, flow: u32) -> Result<()> {
-        self.with(|node| node.flow_finish(flow))
-    }
-
-    #[napi]
-    pub fn flow_reset(&self, flow: u32) -> Result<()> {
-        self.with(|node| node.flow_reset(flow))
-    }
-
-    #[napi(ts_return_type = "Promise<OpenedProxy>")]
-    pub fn socks_listen<'env>(&self, env: &'env Env, options: ProxyOptions) -> Result<Object<'env>> {
-        self.listen(env, Protocol::Socks5, &options)
-    }
-
-    #[napi(ts_return_type = "Promise<OpenedProxy>")]
-    pub fn http_listen<'env>(&self, env: &'env Env, options: ProxyOptions) -> Result<Object<'env>> {
-        self.listen(env, Protocol::Http, &options)
-    }
-
-    fn listen<'env>(&self, env: &'env Env, protocol: Protocol, options: &ProxyOptions) -> Result<Object<'env>> {
-        let credentials = options.credentials.as_ref().map(|c| (c.user.as_str(), c.password.as_str()));
-        let options = driver::ProxyOptions::new(&options.listen, credentials).map_err(thrown)?;
-        let (answer, proxy) = promise(env, |(proxy, address): (u32, std::net::SocketAddr)| OpenedProxy {
-            proxy,
-            address: address.to_string(),
-        })?;
-        self.with(|node| node.proxy_listen(protocol, options, answer))?;
-        Ok(proxy)
-    }
-
-    #[napi]
-    pub fn proxy_close(&self, proxy: u32) -> Result<()> {
-        self.with(|node| node.proxy_close(proxy))
-    }
-
-    #[napi]
-    pub fn proxy_assign(&self, request: u32, connection: u32) -> Result<()> {
-        self.with(|node| node.proxy_assign(request, connection))
-    }
-
-    #[napi]
-    pub fn proxy_accept(&self, request: u32) -> Result<()> {
-        self.with(|node| node.proxy_accept(request))
-    }
-
-    /// See `ProxyAhead` in ts/core/host.ts.
-    #[napi]
-    pub fn proxy_ahead(&self, ahead: ProxyAhead) -> Result<()> {
-        let protocol = if ahead.protocol == "http" { Protocol::Http } else { Protocol::Socks5 };
-        let wanted = driver::Wanted { protocol, user: ahead.user, host: ahead.host, port: ahead.port };
-        self.with(|node| node.proxy_ahead(ahead.id, wanted, ahead.connection))
-    }
-
-    /// Whether it stood.
-    #[napi(ts_return_type = "Promise<boolean>")]
-    pub fn proxy_ahead_revoke<'env>(&self, env: &'env Env, id: u32) -> Result<Object<'env>> {
-        let (answer, stood) = promise(env, |stood: bool| stood)?;
-        self.with(|node| node.proxy_ahead_revoke(id, answer))?;
-        Ok(stood)
-    }
-
-    /// Rows of `PROXY_MOVED` numbers.
-    #[napi(ts_return_type = "Promise<Float64Array>")]
-    pub fn proxy_moved<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let (answer, moved) = promise(env, |rows: Vec<(u32, driver::MovedSince)>| {
-            let numbers = |(request, of): (u32, driver::MovedSince)| {
-                let moved = [of.first_us, of.last_us, of.sent, of.received, of.pieces_sent, of.pieces_received];
-                std::iter::once(f64::from(request)).chain(moved.map(|number| number as f64))
-            };
-            Float64Array::new(rows.into_iter().flat_map(numbers).collect())
-        })?;
-        self.with(|node| node.proxy_moved(answer))?;
-        Ok(moved)
-    }
-
-    #[napi]
-    pub fn proxy_refuse(&self, request: u32, code: String) -> Result<()> {
-        self.with(|node| node.proxy_refuse(request, code))
     }
 
     /// `HostStats`.
