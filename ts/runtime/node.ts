@@ -10,9 +10,8 @@ import { isNodeId } from '../base/hex.js';
 import type { Log } from '../base/ports.js';
 import { Drops } from '../core/drops.js';
 import type { FlowId, HostEvent, NodeHost } from '../core/host.js';
-import { after, delay, every, unlessAborted, within } from '../core/timing.js';
+import { after, delay, every, unlessAborted } from '../core/timing.js';
 import type { AccountsReport, CreditsReport } from '../credit/report.js';
-import { signDescriptor } from '../directory/descriptor.js';
 import { GOSSIP_PROTOCOL, GossipDirectory } from '../directory/gossip.js';
 import type { ExitChange } from '../egress/egress.js';
 import type { PathsReport } from '../egress/report.js';
@@ -20,7 +19,7 @@ import { exitRules } from '../exit/rules.js';
 import { Neighbours } from '../session/neighbours.js';
 import { answerPings, PING_PROTOCOL, ping } from '../session/ping.js';
 import { openProtocol, Protocols } from '../session/protocols.js';
-import { announcement, DESCRIPTOR_LIFE_S, LINK_VERSIONS, serves } from './announce.js';
+import { LINK_VERSIONS } from './announce.js';
 import type { Certificates } from './certificates.js';
 import { ClientSide } from './client.js';
 import { CreditSide } from './credits.js';
@@ -29,7 +28,6 @@ import type { KeptEntries } from './entries.js';
 import { HopEvent, NodeEventTarget, PathEvent, PeerEvent, VerdictEvent } from './events.js';
 import { Inbound, type ListenOptions, type NodeListener } from './inbound.js';
 import { idOf, type OnionKeys } from './keys.js';
-import { LandmarkPings } from './landmarks.js';
 import type {
   Listening,
   ListenProxyOptions,
@@ -42,14 +40,11 @@ import type {
   Platform,
   SignalOptions,
 } from './options.js';
+import { Presence } from './presence.js';
 import { listenProxy } from './proxies.js';
-import { ReliableListeners } from './reliable.js';
 import { checkTarget, type DialTarget } from './target.js';
 
 const CHORES_EVERY_MS = 30_000;
-const LANDMARK_WITHIN_MS = 5_000;
-/** Links that a relay or exit keeps at least, where the directory knows enough nodes. */
-const NEIGHBOURS_MIN = 3;
 /** How long a drain waits for flows to end. */
 const DRAIN_MS = 10_000;
 const POLL_MS = 50;
@@ -86,24 +81,19 @@ export class WayfareNode extends NodeEventTarget {
   readonly #options: NodeOptions;
   readonly #platform: Platform;
   readonly #host: NodeHost;
-  readonly #keys: OnionKeys;
-  readonly #certificates: Certificates | null;
-  readonly #identitySeed: Uint8Array;
   readonly #drops: Drops;
   readonly #log: Log;
   readonly #directory: GossipDirectory;
   readonly #neighbours: Neighbours;
-  readonly #listeners: ReliableListeners;
+  readonly #presence: Presence;
   readonly #entries: KeptEntries;
   readonly #client: ClientSide;
   readonly #inbound: Inbound;
-  readonly #landmarks: LandmarkPings;
   readonly #credits: CreditSide;
   /** Who wants to know when a dialled flow breaks. */
   readonly #flows = new Map<FlowId, (reason: string) => void>();
   readonly #started_ms: number;
   readonly #stops: (() => void)[] = [];
-  #descriptor: Descriptor | null = null;
   #draining = false;
   #closing: Promise<void> | null = null;
 
@@ -119,20 +109,10 @@ export class WayfareNode extends NodeEventTarget {
     this.#options = options;
     this.#platform = platform;
     this.#host = host;
-    this.#keys = parts.keys;
-    this.#certificates = parts.certificates;
-    this.#identitySeed = parts.identitySeed;
     this.id = idOf(core, parts.identitySeed);
     this.#started_ms = clock.monotonic_ms();
     this.#drops = new Drops();
     this.#log = log;
-    this.#landmarks = new LandmarkPings({
-      self: this.id,
-      clock,
-      descriptors: () => this.#directory.descriptors(),
-      rtt_us: (id) => within(clock, LANDMARK_WITHIN_MS, 'a landmark', this.ping(id)).then(({ rtt_us }) => rtt_us),
-      again_ms: (DESCRIPTOR_LIFE_S * 1000) / 6,
-    });
     const protocols = new Protocols(this.#drops);
     protocols.handle(PING_PROTOCOL, (_, stream) => void answerPings(stream).catch(() => {}));
     this.#directory = new GossipDirectory({ core, clock, random, log, drops: this.#drops });
@@ -154,7 +134,20 @@ export class WayfareNode extends NodeEventTarget {
           .then((stream) => this.#directory.attach(peer, stream))
           .catch(() => {}),
     });
-    this.#listeners = new ReliableListeners(options, platform, log, (came) => this.#neighbours.accept(came));
+    this.#presence = new Presence({
+      self: this.id,
+      options,
+      platform,
+      log,
+      host,
+      keys: parts.keys,
+      certificates: parts.certificates,
+      identitySeed: parts.identitySeed,
+      directory: this.#directory,
+      neighbours: this.#neighbours,
+      rtt_us: (id) => this.ping(id).then(({ rtt_us }) => rtt_us),
+      closing: () => this.#closing !== null,
+    });
     this.#entries = parts.entries;
     this.#credits = new CreditSide({
       host,
@@ -204,17 +197,17 @@ export class WayfareNode extends NodeEventTarget {
     // In the same turn: no neighbour has had time to come.
     this.#credits.open();
     this.#host.setExitRules(exitRules(this.#options.exit));
-    await this.#installKeys();
-    await this.#refreshCertificates();
-    await this.#listeners.start(this.#certificates?.held()[0], this.addresses);
-    await this.#publish();
+    await this.#presence.start(this.addresses);
     this.#neighbours.start();
     this.#credits.start();
     this.#stops.push(
       every(
         clock,
         () => CHORES_EVERY_MS,
-        () => void this.#chores().catch((error) => log.error('chores failed', { code: asWayfareError(error).code })),
+        () =>
+          void this.#presence
+            .chores()
+            .catch((error) => log.error('chores failed', { code: asWayfareError(error).code })),
       ),
     );
     this.#announceReady();
@@ -227,7 +220,7 @@ export class WayfareNode extends NodeEventTarget {
 
   /** Its own signed descriptor's content; `null` for a mere client, which tells nobody that it exists. */
   descriptor(): Descriptor | null {
-    return this.#descriptor;
+    return this.#presence.descriptor;
   }
 
   /** Tells once, not before whoever made the node can listen. */
@@ -397,7 +390,8 @@ export class WayfareNode extends NodeEventTarget {
     const host = await this.#host.stats();
     const reasons = [...this.#missing(), ...(this.#draining ? ['draining'] : [])];
     const { clock } = this.#platform;
-    const expires_ms = this.#descriptor === null ? 0 : this.#descriptor.expires_s * 1000 - clock.now_ms();
+    const descriptor = this.descriptor();
+    const expires_ms = descriptor === null ? 0 : descriptor.expires_s * 1000 - clock.now_ms();
     return {
       id: this.id,
       addresses: this.addresses,
@@ -465,7 +459,7 @@ export class WayfareNode extends NodeEventTarget {
     for (const stop of this.#stops) stop();
     this.#inbound.close();
     this.#neighbours.close();
-    this.#listeners.close();
+    this.#presence.close();
     try {
       this.#credits.close();
     } catch (error) {
@@ -473,7 +467,7 @@ export class WayfareNode extends NodeEventTarget {
     }
     this.#client.close();
     this.#directory.close();
-    this.#identitySeed.fill(0);
+    this.#presence.forget();
     for (const broken of [...this.#flows.values()]) broken('closed');
     await this.#host.close();
     await this.#entries.settled();
@@ -491,79 +485,5 @@ export class WayfareNode extends NodeEventTarget {
   #open(): void {
     if (this.#closing !== null)
       throw new AbortedError('closed', 'the node is closed', { hint: 'make a new one with createNode()' });
-  }
-
-  async #refreshKeys(): Promise<boolean> {
-    const changed = await this.#keys.refresh();
-    if (changed) await this.#installKeys();
-    return changed;
-  }
-
-  /** Whether the hashes to publish have changed. */
-  async #refreshCertificates(): Promise<boolean> {
-    if (this.#certificates === null || !(await this.#certificates.refresh())) return false;
-    this.#host.setCertificates?.(this.#certificates.held());
-    this.#listeners.update(this.#certificates.held()[0]);
-    return true;
-  }
-
-  async #installKeys(): Promise<void> {
-    const seeds = await this.#keys.seeds();
-    this.#host.setOnionKeys(seeds.map((seed) => ({ seed })));
-    for (const seed of seeds) seed.fill(0);
-  }
-
-  async #chores(): Promise<void> {
-    if (this.#closing !== null) return;
-    const keys = await this.#refreshKeys();
-    const certificates = await this.#refreshCertificates();
-    await this.#listeners.renew();
-    const now_s = this.#platform.clock.now_ms() / 1000;
-    const old = this.#descriptor !== null && now_s - this.#descriptor.time_s > DESCRIPTOR_LIFE_S / 6;
-    if (keys || certificates || old) await this.#publish();
-    this.#mingle();
-    // A landmark that does not answer holds up nothing else.
-    void this.#measure().catch((error) =>
-      this.#platform.log.error('landmarks failed', { code: asWayfareError(error).code }),
-    );
-  }
-
-  /** What is new of its distance to the landmarks is told. */
-  async #measure(): Promise<void> {
-    if (serves(this.#roles) && (await this.#landmarks.refresh()) && this.#closing === null) await this.#publish();
-  }
-
-  /** Links to random nodes where there are too few, so that gossip goes on when the bootstrap peers are gone. */
-  #mingle(): void {
-    const linked = new Set(this.#neighbours.peers().map((peer) => peer.id));
-    const others = this.#directory.descriptors().filter((d) => d.id !== this.id && !linked.has(d.id));
-    for (
-      let missing = (serves(this.#roles) ? NEIGHBOURS_MIN : 1) - linked.size;
-      missing > 0 && others.length > 0;
-      missing--
-    ) {
-      const [other] = others.splice(this.#platform.random.below(others.length), 1);
-      if (other !== undefined) this.#neighbours.reach(other.id).catch(() => {});
-    }
-  }
-
-  /** Signs what this node is, and gives it to the directory. */
-  async #publish(): Promise<void> {
-    if (!serves(this.#roles)) return;
-    const { core, clock } = this.#platform;
-    const descriptor = announcement({
-      id: this.id,
-      roles: this.#roles,
-      addresses: this.#options.advertise ?? this.addresses,
-      now_ms: clock.now_ms(),
-      last: this.#descriptor,
-      onionKeys: await this.#keys.published(),
-      certificateHashes: this.#certificates?.hashes() ?? null,
-      reliable: this.#listeners.addresses(),
-      landmarks: this.#landmarks.pings(),
-      webHost: this.#options.web?.host,
-    });
-    this.#directory.publish(signDescriptor(core, this.#identitySeed, descriptor));
-    this.#descriptor = descriptor;
   }
 }
