@@ -2,6 +2,10 @@
 //! and no class is announced that there is not.
 #![no_main]
 
+#[path = "../../credit/tests/common/audit.rs"]
+mod audit;
+
+use audit::audit;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use wayfare_credit::{CLASSES, Change, Config, Direction, Ledger, Opening, Rule};
@@ -44,25 +48,6 @@ fn end(id: u8) -> u32 {
 
 fn direction(backward: bool) -> Direction {
     if backward { Direction::Backward } else { Direction::Forward }
-}
-
-fn audit(ledger: &mut Ledger, now_us: u64) {
-    let (mut from, mut accounts, mut mirrors) = (0, 0, 0);
-    while let Some(row) = ledger.neighbour_from(now_us, from) {
-        from = row.neighbour + 1;
-        assert_eq!(i128::from(row.account), row.account_books.balance());
-        assert_eq!(i128::from(row.mirror), row.mirror_books.balance());
-        accounts += u128::from(row.account);
-        mirrors += u128::from(row.mirror);
-    }
-    let books = ledger.books(now_us);
-    assert_eq!((books.accounts.balance, books.mirrors.balance), (accounts, mirrors));
-    for sum in [books.accounts, books.mirrors] {
-        assert_eq!((sum.balance + sum.burned) as i128, sum.books.balance());
-    }
-    let t = books.totals;
-    assert_eq!(t.paid + t.own, t.rent + t.always + t.load + t.home + t.rest);
-    assert_eq!((t.rest + t.valued_up - t.valued_down) as i128, t.passed as i128 + books.carry + t.kept);
 }
 
 fuzz_target!(|input: Input| {

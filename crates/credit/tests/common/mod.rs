@@ -1,9 +1,11 @@
 //! What several tests begin with.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part and fails by it")]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "each test uses its part and fails by it")]
 
+pub mod audit;
 pub mod powers;
 
-use wayfare_credit::{Books, Change, Config, Ledger, NeighbourRow, Opening, Rule, SELF};
+pub use audit::{audit, rows};
+use wayfare_credit::{Books, Change, Config, Ledger, Opening, Rule};
 
 pub const S: u64 = 1_000_000;
 pub const YEAR: u64 = 31_536_000 * S;
@@ -20,16 +22,6 @@ pub fn stranger(ledger: &mut Ledger, now_us: u64) -> u32 {
     ledger.neighbour_add(now_us, Opening::default()).unwrap()
 }
 
-pub fn rows(ledger: &mut Ledger, now_us: u64) -> Vec<NeighbourRow> {
-    let mut from = 0;
-    let mut rows = Vec::new();
-    while let Some(row) = ledger.neighbour_from(now_us, from) {
-        from = row.neighbour + 1;
-        rows.push(row);
-    }
-    rows
-}
-
 /// Lets so many periods pass and throws away what is announced.
 pub fn pass(ledger: &mut Ledger, from_us: u64, periods: u64) -> u64 {
     let period_us = ledger.config().period_us;
@@ -39,42 +31,6 @@ pub fn pass(ledger: &mut Ledger, from_us: u64, periods: u64) -> u64 {
         out.clear();
     }
     from_us + periods * period_us
-}
-
-/// Everything that must add up, now.
-pub fn audit(ledger: &mut Ledger, now_us: u64) {
-    let (mut accounts, mut mirrors) = (0u128, 0u128);
-    for row in rows(ledger, now_us) {
-        assert_eq!(i128::from(row.account), row.account_books.balance(), "the account of {}", row.neighbour);
-        assert_eq!(i128::from(row.mirror), row.mirror_books.balance(), "the mirror of {}", row.neighbour);
-        assert!(row.account <= 1 << 53 && row.mirror <= 1 << 53);
-        accounts += u128::from(row.account);
-        mirrors += u128::from(row.mirror);
-    }
-    let books = ledger.books(now_us);
-    assert_eq!((books.accounts.balance, books.mirrors.balance), (accounts, mirrors));
-    for sum in [books.accounts, books.mirrors] {
-        assert_eq!((sum.balance + sum.burned) as i128, sum.books.balance());
-    }
-    let t = books.totals;
-    assert_eq!(t.paid + t.own, t.rent + t.always + t.load + t.home + t.rest);
-    let worth = (t.rest + t.valued_up - t.valued_down) as i128;
-    assert_eq!(worth, t.passed as i128 + books.carry + t.kept);
-    assert!(t.overdrawn <= t.passed);
-    let mut from = 0;
-    let (mut sum_in, mut sum_out) = (0u64, 0u64);
-    while let Some(row) = ledger.connection_from(from) {
-        from = row.connection + 1;
-        for (flow, payer, payee) in [(row.flows[0], row.previous, row.next), (row.flows[1], row.next, row.previous)] {
-            assert!(payer != SELF || flow.class_in == 0);
-            assert!(payee != SELF || flow.class_out == 0);
-            sum_in += u64::from(wayfare_credit::rate(flow.class_in).unwrap());
-            sum_out += u64::from(wayfare_credit::rate(flow.class_out).unwrap());
-        }
-    }
-    let announced =
-        rows(ledger, now_us).iter().fold((0, 0), |sum, row| (sum.0 + row.announced_in, sum.1 + row.announced_out));
-    assert_eq!(announced, (sum_in, sum_out));
 }
 
 /// What a sum of books says moved.
