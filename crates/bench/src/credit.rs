@@ -3,42 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use wayfare_credit::{CONNECTION_BYTES, Config, Direction, Ledger, NEIGHBOUR_BYTES, Opening};
 use wayfare_embed::ChaChaRandom;
 use wayfare_measure::cpu;
-use wayfare_stats::{Moved, PacketInterval};
 
 use crate::load::Fault;
-
-const ROUNDS: usize = 7;
-const TIME: Duration = Duration::from_millis(40);
-const BATCH: usize = 1024;
-const DRAWN: usize = 1 << 14;
+use crate::slots::{MANY, ROUNDS, Rounds, drawn, each_ns, slot_update};
 
 const NEIGHBOURS: u32 = 100_000;
 const CONNECTIONS: u32 = 10_000;
-/// Slots of the array that all is measured beside.
-const SLOTS: usize = 100_000;
-const PACKET: Moved = Moved { sent_bytes: 40, received_bytes: 1200, sent_packets: 1, received_packets: 1 };
-
-/// CPU nanoseconds of one piece of work: the fastest batch's, since what else the machine does only ever adds.
-fn each_ns(mut work: impl FnMut(usize)) -> f64 {
-    let (start, mut best, mut n) = (Instant::now(), f64::INFINITY, 0);
-    while start.elapsed() < TIME {
-        let before = cpu::thread();
-        for _ in 0..BATCH {
-            work(n);
-            n = (n + 1) % DRAWN;
-        }
-        best = best.min((cpu::thread() - before).as_nanos() as f64 / BATCH as f64);
-    }
-    best
-}
-
-/// The same of something that takes longer, by how many it is for.
+/// CPU nanoseconds of something that takes longer, by how many it is for: the fastest time.
 fn whole_ns(times: usize, parts: f64, mut work: impl FnMut(usize)) -> f64 {
     let each = (0..times).map(|n| {
         let before = cpu::thread();
@@ -46,20 +22,6 @@ fn whole_ns(times: usize, parts: f64, mut work: impl FnMut(usize)) -> f64 {
         (cpu::thread() - before).as_nanos() as f64 / parts
     });
     each.fold(f64::INFINITY, f64::min)
-}
-
-fn drawn(below: u32, random: &mut ChaChaRandom) -> Vec<u32> {
-    (0..DRAWN).map(|_| wayfare_stats::below(below.into(), random) as u32).collect()
-}
-
-fn slot_update(random: &mut ChaChaRandom) -> f64 {
-    let mut intervals = vec![PacketInterval::default(); SLOTS];
-    let ids = drawn(SLOTS as u32, random);
-    let mut now_us = 0;
-    each_ns(|n| {
-        now_us += 1;
-        intervals[ids[n] as usize].record(now_us, black_box(&PACKET));
-    })
 }
 
 fn fault(refusal: impl std::fmt::Debug) -> Fault {
@@ -79,7 +41,7 @@ fn bed(neighbours: u32) -> Result<Ledger, Fault> {
 
 fn round(figures: &mut BTreeMap<&'static str, f64>, random: &mut ChaChaRandom) -> Result<(), Fault> {
     let mut ledger = bed(NEIGHBOURS)?;
-    let ids = drawn(NEIGHBOURS, random);
+    let ids = drawn(NEIGHBOURS as usize, random);
     let mut now_us = u64::from(NEIGHBOURS);
     // At the time of the one before, as a scheduler or a settlement reads many.
     let read = each_ns(|n| {
@@ -108,7 +70,7 @@ fn round(figures: &mut BTreeMap<&'static str, f64>, random: &mut ChaChaRandom) -
         let (previous, next) = (n % 100, (n / 100 + n) % 100);
         ledger.connection_open(now_us, previous, next, (n % 8 + 1) as u8, &mut out).map_err(fault)?;
     }
-    let ids = drawn(CONNECTIONS, random);
+    let ids = drawn(CONNECTIONS as usize, random);
     let charged = each_ns(|n| {
         black_box(ledger.charge(ids[n], Direction::Forward, black_box(1200), 1200));
     });
@@ -127,23 +89,14 @@ fn round(figures: &mut BTreeMap<&'static str, f64>, random: &mut ChaChaRandom) -
 }
 
 pub fn run() -> Result<Value, Fault> {
-    let mut rounds: BTreeMap<&'static str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    let mut random = ChaChaRandom::new(&[7; 32]);
+    let (mut rounds, mut random) = (Rounds::default(), ChaChaRandom::new(&[7; 32]));
     for _ in 0..ROUNDS {
         let mut figures = BTreeMap::new();
-        let before_ns = slot_update(&mut random);
+        let before_ns = slot_update(MANY, &mut random);
         round(&mut figures, &mut random)?;
-        let slot_ns = before_ns.min(slot_update(&mut random));
-        for (name, ours_ns) in figures {
-            let (ours, floor) = rounds.entry(name).or_default();
-            ours.push(ours_ns);
-            floor.push(slot_ns);
-        }
+        rounds.add(figures, before_ns.min(slot_update(MANY, &mut random)));
     }
-    let mut said: Map<String, Value> = rounds
-        .into_iter()
-        .map(|(name, (ours, floor))| (name.into(), json!({ "ours_ns": ours, "floor_ns": floor })))
-        .collect();
+    let mut said = rounds.said();
     said.insert("neighbour_bytes".into(), NEIGHBOUR_BYTES.into());
     said.insert("connection_bytes".into(), CONNECTION_BYTES.into());
     Ok(said.into())

@@ -17,6 +17,7 @@ mod quic;
 #[cfg(target_os = "linux")]
 mod relay;
 mod schedule;
+mod slots;
 mod socket;
 mod socks;
 mod stats;

@@ -1,17 +1,14 @@
 //! What it costs to let packets wait on a saturated link and take them out again by credits per byte, beside the update of a slot
 //! in a plain array.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use wayfare_embed::ChaChaRandom;
 use wayfare_relay::egress::{EgressQueue, Limits, Payer, Storage};
 use wayfare_types::{Counters, Random};
 
 use crate::load::Fault;
-use crate::stats::{MANY, each_ns, slot_update};
+use crate::slots::{MANY, ROUNDS, Rounds, each_ns, slot_update};
 
-const ROUNDS: usize = 7;
 const FLOWS: u32 = 10_000;
 /// As a driver takes them.
 const BATCH: usize = 64;
@@ -67,8 +64,7 @@ fn packet(random: &mut ChaChaRandom, bytes: usize, short: bool) -> Result<f64, F
 }
 
 pub fn run() -> Result<Value, Fault> {
-    let mut rounds = BTreeMap::<&str, (Vec<f64>, Vec<f64>)>::new();
-    let mut random = ChaChaRandom::new(&[4; 32]);
+    let (mut rounds, mut random) = (Rounds::default(), ChaChaRandom::new(&[4; 32]));
     for _ in 0..ROUNDS {
         let before = slot_update(MANY, &mut random);
         let ours = [
@@ -76,16 +72,7 @@ pub fn run() -> Result<Value, Fault> {
             ("schedule_10000_headers", packet(&mut random, 64, false)?),
             ("schedule_10000_short", packet(&mut random, PACKET, true)?),
         ];
-        let floor_ns = before.min(slot_update(MANY, &mut random));
-        for (name, ours_ns) in ours {
-            let (ours, floor) = rounds.entry(name).or_default();
-            ours.push(ours_ns);
-            floor.push(floor_ns);
-        }
+        rounds.add(ours, before.min(slot_update(MANY, &mut random)));
     }
-    let said: Map<String, Value> = rounds
-        .into_iter()
-        .map(|(name, (ours, floor))| (name.into(), json!({ "ours_ns": ours, "floor_ns": floor })))
-        .collect();
-    Ok(said.into())
+    Ok(rounds.said().into())
 }

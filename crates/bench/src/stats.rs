@@ -3,66 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wayfare_embed::ChaChaRandom;
-use wayfare_measure::cpu;
 use wayfare_stats::{
-    Asked, Config, DestinationId, Egress, FlowId, Measure, Moved, PacketInterval, Source, WeightedIds, Weighting,
-    Weights, Within,
+    Asked, Config, DestinationId, Egress, FlowId, Measure, Moved, Source, WeightedIds, Weighting, Weights, Within,
 };
 use wayfare_types::Random;
 
 use crate::load::Fault;
-
-const ROUNDS: usize = 7;
-const TIME: Duration = Duration::from_millis(40);
-const BATCH: usize = 1024;
-/// Ids drawn before the clock runs.
-const DRAWN: usize = 1 << 14;
+use crate::slots::{DRAWN, MANY, PACKET, ROUNDS, Rounds, drawn, each_ns, slot_update};
 
 const HOPS: u32 = 64;
 const DESTINATIONS: usize = 1000;
 const FLOWS: usize = 1000;
-/// Slots of the array that all but the records are measured beside, and flows of the records' second case.
-pub(crate) const MANY: usize = 100_000;
 
-type Figures = BTreeMap<String, (Vec<f64>, Vec<f64>)>;
 type Round = BTreeMap<&'static str, f64>;
-
-/// CPU nanoseconds of one piece of work: the fastest batch's, since what else the machine does only ever adds.
-pub(crate) fn each_ns(mut work: impl FnMut(usize)) -> f64 {
-    let (start, mut best, mut n) = (Instant::now(), f64::INFINITY, 0);
-    while start.elapsed() < TIME {
-        let before = cpu::thread();
-        for _ in 0..BATCH {
-            work(n);
-            n = (n + 1) % DRAWN;
-        }
-        best = best.min((cpu::thread() - before).as_nanos() as f64 / BATCH as f64);
-    }
-    best
-}
-
-fn drawn(below: usize, random: &mut ChaChaRandom) -> Vec<u32> {
-    (0..DRAWN).map(|_| wayfare_stats::below(below as u64, random) as u32).collect()
-}
 
 /// Heavy-tailed: one over a uniform variable, as transfer sizes are (Pareto with exponent 1).
 fn weights(count: usize, random: &mut ChaChaRandom) -> Vec<u64> {
     (0..count).map(|_| ((u64::MAX / (random.next_u64() >> 20).max(1)) << 10).min(1 << 40)).collect()
-}
-
-/// What everything is measured beside: in a plain array of packet intervals, one is found by its index and updated.
-pub(crate) fn slot_update(slots: usize, random: &mut ChaChaRandom) -> f64 {
-    let mut intervals = vec![PacketInterval::default(); slots];
-    let ids = drawn(slots, random);
-    let mut now_us = 0;
-    each_ns(|n| {
-        now_us += 1;
-        intervals[ids[n] as usize].record(now_us, black_box(&PACKET));
-    })
 }
 
 struct Bed {
@@ -101,8 +61,6 @@ fn bed(seed: u8, count: usize, weighting: Weighting) -> Result<Bed, Fault> {
     }
     Ok(Bed { egress, random, destinations, flows, now_us: 0 })
 }
-
-const PACKET: Moved = Moved { sent_bytes: 40, received_bytes: 1200, sent_packets: 1, received_packets: 1 };
 
 fn records(figures: &mut Round, seed: u8, count: usize, names: [&'static str; 2]) -> Result<Bed, Fault> {
     let mut bed = bed(seed, count, Weighting::default())?;
@@ -217,8 +175,7 @@ fn million(figures: &mut Round) -> Result<f64, Fault> {
 }
 
 pub fn run() -> Result<Value, Fault> {
-    let mut rounds = Figures::new();
-    let mut random = ChaChaRandom::new(&[3; 32]);
+    let (mut rounds, mut random) = (Rounds::default(), ChaChaRandom::new(&[3; 32]));
     for round in 0..ROUNDS as u8 {
         let mut figures = BTreeMap::new();
         let before = [FLOWS, MANY].map(|slots| slot_update(slots, &mut random));
@@ -235,7 +192,7 @@ pub fn run() -> Result<Value, Fault> {
         sampler(&mut figures, 1_000, ["stats_draw_1000", "stats_draw_exact_1000", "stats_update_1000"], &mut random);
         sampler(
             &mut figures,
-            100_000,
+            MANY,
             ["stats_draw_100000", "stats_draw_exact_100000", "stats_update_100000"],
             &mut random,
         );
@@ -245,16 +202,11 @@ pub fn run() -> Result<Value, Fault> {
         let after = [FLOWS, MANY].map(|slots| slot_update(slots, &mut random));
         let [few_ns, many_ns] = [0, 1].map(|at| before[at].min(after[at]));
         figures.insert("stats_slot_1000", few_ns);
-        for (name, ours_ns) in figures {
-            let (ours, floor) = rounds.entry(name.into()).or_default();
-            ours.push(ours_ns);
-            floor.push(many_ns);
-        }
+        rounds.add(figures, many_ns);
     }
     let mut once = BTreeMap::new();
     let tuple_bytes = million(&mut once)?;
-    let mut said: Map<String, Value> =
-        rounds.into_iter().map(|(name, (ours, floor))| (name, json!({ "ours_ns": ours, "floor_ns": floor }))).collect();
+    let mut said = rounds.said();
     said.extend(once.into_iter().map(|(name, ns)| (name.into(), json!({ "ours_ns": [ns], "floor_ns": [] }))));
     said.insert("tuple_bytes".into(), tuple_bytes.into());
     Ok(said.into())
