@@ -123,7 +123,7 @@ impl Accounts {
         whole(n.limit as i128 + self.clock.faded(apart))
     }
 
-    /// What we spent at a neighbour, decayed.
+    /// Bytes that a neighbour carried for us, decayed.
     pub fn contributed(&self, id: u32) -> u64 {
         let epochs = self.holdings[id as usize].epochs(&self.clock);
         whole(self.clock.faded(later(self.slots[id as usize].contributed as i128, epochs)))
@@ -170,8 +170,14 @@ impl Accounts {
         let (h, n) = (&mut holdings[id as usize], &mut slots[id as usize]);
         let paid = n.mirror.take(&mut n.mirror_apart, credits, clock);
         *saturated += n.account.put(&mut h.apart, paid, clock);
-        n.contributed = grown(n.contributed, paid, clock);
         paid
+    }
+
+    /// A neighbour carried so many bytes for us.
+    pub fn carried_by(&mut self, id: u32, bytes: u64) {
+        self.settle(id);
+        let n = &mut self.slots[id as usize];
+        n.contributed = grown(n.contributed, bytes, &self.clock);
     }
 
     /// Another increase of what we may spend there.

@@ -228,11 +228,13 @@ impl Ledger {
         Ok(self.accounts.paid_by(id, credits))
     }
 
-    /// We pay a neighbour for something else than a connection: what of it we had there.
+    /// We pay a neighbour for something else than a connection: what of it we had there. It counts as so many bytes that it carried.
     pub fn earn(&mut self, now_us: u64, id: u32, credits: u64) -> Result<u64, Refusal> {
         self.accounts.advance(now_us);
         self.known(id)?;
-        Ok(self.accounts.paid_to(id, credits))
+        let paid = self.accounts.paid_to(id, credits);
+        self.accounts.carried_by(id, paid);
+        Ok(paid)
     }
 
     /// What the scheduler charged for load since it last said, and the bytes it sent, uncharged ones included. `false` and counted if

@@ -3,7 +3,7 @@
 use crate::active::Active;
 use crate::clock::flowed;
 use crate::config::Config;
-use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, SELF, rate_of};
+use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, Flow, SELF, rate_of};
 use crate::ledger::Ledger;
 use crate::power::{exp2_fraction, times_exp2};
 use crate::weigh::weigh;
@@ -110,6 +110,12 @@ impl Ledger {
         let measured = us.saturating_mul(2) >= config.period_us;
         if connection.rented && !config.free {
             connection.arrears = connection.arrears.saturating_add(config.rent_due(*live, us));
+        }
+        // The next hop works for whoever the connection comes from, both ways, and so for us. Who is paid and moves nothing has done nothing.
+        let moved = |flow: &Flow| if flow.ceiling > 0 { u64::from(flow.moved) } else { 0 };
+        let bytes = connection.flows.iter().map(moved).sum();
+        if connection.next != SELF && bytes > 0 {
+            accounts.carried_by(connection.next, bytes);
         }
         let mut turned = 0;
         for direction in Direction::BOTH {

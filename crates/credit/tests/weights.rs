@@ -4,7 +4,7 @@
 mod common;
 
 use common::{S, audit, config, ledger, rows, stranger};
-use wayfare_credit::{Config, Ledger, NeighbourRow, Opening, Rule};
+use wayfare_credit::{Config, Direction, Ledger, NeighbourRow, Opening, Rule, SELF};
 
 fn given(ledger: &mut Ledger, contributed: u64) -> u32 {
     ledger.neighbour_add(0, Opening { contributed, ..Opening::default() }).unwrap()
@@ -99,4 +99,35 @@ fn while_nobody_has_contributed_all_are_equal_and_the_first_who_does_is_ahead() 
     let each: Vec<u64> = rows(&mut ledger, 10 * S).iter().map(|row| row.increase).collect();
     assert_eq!(each[0], each[1]);
     assert!(each[2] > 19 * each[0] && each.iter().sum::<u64>().abs_diff(1_000_000) <= 4, "{each:?}");
+}
+
+#[test]
+fn what_a_next_hop_carries_both_ways_is_what_it_contributes_whatever_it_is_paid() {
+    let mut ledger = ledger(Config { half_life_us: 1 << 40, valuation: false, ..config() });
+    let rich = Opening { account: 1 << 50, mirror: 1 << 50, ..Opening::default() };
+    let [client, busy, idle, unpaid, own] = [0; 5].map(|_| ledger.neighbour_add(0, rich).unwrap());
+    let mut out = Vec::new();
+    let mut open = |previous, next, class| ledger.connection_open(0, previous, next, class, &mut out).unwrap();
+    let [over_busy, _, over_unpaid, over_own] =
+        [open(client, busy, 1), open(client, idle, 8), open(client, unpaid, 0), open(SELF, own, 1)];
+    ledger.connection_announced(0, over_busy, Direction::Backward, 1, &mut out);
+    for second in 1..=1000 {
+        for (id, direction, bytes) in [
+            (over_busy, Direction::Forward, 30_000),
+            (over_busy, Direction::Backward, 70_000),
+            (over_unpaid, Direction::Forward, 100_000),
+            (over_own, Direction::Forward, 100_000),
+        ] {
+            assert!(ledger.charge(id, direction, 0, bytes));
+        }
+        assert!(ledger.settle(second * S, &mut out));
+    }
+    let rows = rows(&mut ledger, 1000 * S);
+    let contributed = |id| rows.iter().find(|row| row.neighbour == id).unwrap().contributed as f64;
+    // It decays with a half-life of 2^40 µs, on average over half of 1,000 s.
+    for id in [busy, own] {
+        assert!((contributed(id) / 100_000_000.0 - 0.999_685).abs() < 1e-5, "{}", contributed(id));
+    }
+    // Neither who is paid 16 million a second and moves nothing, nor who comes first, nor who moves what nobody pays for.
+    assert_eq!([idle, client, unpaid].map(contributed), [0.0; 3]);
 }
