@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wayfare_credit::Direction;
 use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
@@ -36,6 +37,8 @@ pub(crate) struct ExitCircuit {
     pub class: SizeClass,
     /// Credits per second that packets back are willing to pay here.
     pub weight: u32,
+    /// As a client's; what is received is not counted.
+    pub moved: [u64; 2],
     pub credit: Credit,
 }
 
@@ -57,8 +60,27 @@ pub(crate) struct ClientCircuit {
     pub worn_told: bool,
     /// Credits per second that its packets are willing to pay here.
     pub weight: u32,
+    /// Bytes away from the client, and back, since the ledger was told, while it pays. See [`count_moved`].
+    pub moved: [u64; 2],
     pub credit: Credit,
     pub info: CircuitInfo,
+}
+
+/// Counts what a circuit has moved at the end that is here; `touched` has each once whose count is not 0.
+#[inline]
+pub(crate) fn count_moved(
+    touched: &mut Vec<CircuitId>,
+    id: CircuitId,
+    (moved, weight): (&mut [u64; 2], u32),
+    direction: Direction,
+    bytes: u64,
+) {
+    if weight > 0 && bytes > 0 {
+        if *moved == [0; 2] {
+            touched.push(id);
+        }
+        moved[direction as usize] += bytes;
+    }
 }
 
 pub(crate) enum Circuit {
@@ -154,6 +176,7 @@ impl Engine {
             heard_at: now,
             worn_told: false,
             weight: 0,
+            moved: [0; 2],
             credit,
             info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
         };

@@ -47,10 +47,12 @@ struct Entered {
     ends: [u32; 2],
     /// By direction: what was charged that is no whole credit yet, in millionths.
     rests: [u64; 2],
+    /// Likewise: what left after it had waited has been told this period, so that what came is not to be: some of that was dropped.
+    queued: [bool; 2],
 }
 
 impl Entered {
-    const NONE: Self = Self { circuit: 0, ends: [SELF; 2], rests: [0; 2] };
+    const NONE: Self = Self { circuit: 0, ends: [SELF; 2], rests: [0; 2], queued: [false; 2] };
 }
 
 /// See the module.
@@ -64,6 +66,8 @@ pub(crate) struct Credits {
     circuits: Vec<Entered>,
     /// By neighbour: bytes that waited for the link to it.
     waited: Vec<u64>,
+    /// Circuits that begin or end here and have moved something since that was told.
+    pub touched: Vec<CircuitId>,
     pub changes: Vec<Change>,
     settle_at: Option<Instant>,
 }
@@ -81,6 +85,7 @@ impl Credits {
             kept: HashMap::new(),
             circuits: Vec::new(),
             waited: Vec::new(),
+            touched: Vec::new(),
             changes: Vec::new(),
             settle_at: None,
         })
@@ -194,6 +199,14 @@ impl Credits {
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.settle_at
     }
+
+    /// A circuit has moved so much since it was last told.
+    fn moved(&mut self, connection: u32, direction: Direction, bytes: u64) {
+        let queued = self.circuits.get(connection as usize).is_some_and(|entered| entered.queued[direction as usize]);
+        if bytes > 0 && !queued {
+            self.ledger.charge(connection, direction, 0, bytes);
+        }
+    }
 }
 
 impl Engine {
@@ -227,7 +240,7 @@ impl Engine {
         if credits.circuits.len() <= at {
             credits.circuits.resize(at + 1, Entered::NONE);
         }
-        credits.circuits[at] = Entered { circuit: id, ends: [previous, next], rests: [0; 2] };
+        credits.circuits[at] = Entered { circuit: id, ends: [previous, next], ..Entered::NONE };
         // Who pays rent pays it each period.
         if credits.ledger.is_busy() {
             credits.wake(now);
@@ -262,20 +275,15 @@ impl Engine {
     pub fn charge(&mut self, now: Instant, charges: impl IntoIterator<Item = Charge>) {
         for Charge { cid, credit_us, bytes } in charges {
             // One that has ended meanwhile, and flows that a queue had no memory for, pay no more.
-            let Some(id) = self.table.owner(cid) else { continue };
-            let (credit, direction) = match self.circuits.get(&id) {
-                Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => (c.credit, Direction::Backward),
-                Some(Circuit::Relay(c)) => (c.credit, Direction::Forward),
-                Some(Circuit::Exit(c)) => (c.credit, Direction::Backward),
-                Some(Circuit::Client(c)) => (c.credit, Direction::Forward),
-                None => continue,
-            };
-            let Some(connection) = credit.connection else { continue };
+            let Some((connection, direction)) = self.flow_of(cid) else { continue };
             let credits = &mut self.credits;
-            let Some(Entered { ends, rests, .. }) = credits.circuits.get_mut(connection as usize) else { continue };
+            let Some(Entered { ends, rests, queued, .. }) = credits.circuits.get_mut(connection as usize) else {
+                continue;
+            };
             let rest = &mut rests[direction as usize];
             let owed = rest.saturating_add(credit_us);
             *rest = owed % 1_000_000;
+            queued[direction as usize] |= bytes > 0;
             let to = ends[1 - direction as usize] as usize;
             if to != SELF as usize {
                 if credits.waited.len() <= to {
@@ -288,15 +296,60 @@ impl Engine {
         }
     }
 
+    /// What came by these ids and is paid for, in bytes, from slots of the host's: where nothing waited, all of it has left.
+    pub fn moved(&mut self, moved: impl IntoIterator<Item = (u32, u64)>) {
+        for (cid, bytes) in moved {
+            if let Some((connection, direction)) = self.flow_of(cid) {
+                self.credits.moved(connection, direction, bytes);
+            }
+        }
+    }
+
+    /// The connection, and its direction, whose packets this id's slot pays for.
+    fn flow_of(&self, cid: u32) -> Option<(u32, Direction)> {
+        let (credit, direction) = match self.circuits.get(&self.table.owner(cid)?)? {
+            Circuit::Relay(c) if c.backward_cid == Some(cid) => (c.credit, Direction::Backward),
+            Circuit::Relay(c) => (c.credit, Direction::Forward),
+            Circuit::Exit(c) => (c.credit, Direction::Backward),
+            Circuit::Client(c) => (c.credit, Direction::Forward),
+        };
+        Some((credit.connection?, direction))
+    }
+
+    /// What this node's own slots and ends have moved.
+    fn tell_moved(&mut self) {
+        let mut moved = Vec::new();
+        self.table.slots().take_moved(|cid, bytes| moved.push((cid, bytes)));
+        self.moved(moved);
+        for id in std::mem::take(&mut self.credits.touched) {
+            let (moved, credit) = match self.circuits.get_mut(&id) {
+                Some(Circuit::Client(c)) => (std::mem::take(&mut c.moved), c.credit),
+                Some(Circuit::Exit(c)) => (std::mem::take(&mut c.moved), c.credit),
+                _ => continue,
+            };
+            let Some(connection) = credit.connection else { continue };
+            for (direction, bytes) in Direction::BOTH.into_iter().zip(moved) {
+                self.credits.moved(connection, direction, bytes);
+            }
+        }
+    }
+
     /// A period is over.
     pub(crate) fn settle_credits(&mut self, now: Instant) {
         if self.credits.settle_at.is_none_or(|at| at > now) {
             return;
         }
+        self.tell_moved();
         let credits = &mut self.credits;
         credits.settle_at = None;
         let now_us = credits.us(now);
-        credits.ledger.settle(now_us, &mut credits.changes);
+        if credits.ledger.settle(now_us, &mut credits.changes) {
+            for connection in credits.ledger.settled() {
+                if let Some(entered) = credits.circuits.get_mut(connection as usize) {
+                    entered.queued = [false; 2];
+                }
+            }
+        }
         self.credit_apply(now);
         for connection in self.credits.ledger.settled().collect::<Vec<_>>() {
             self.credit_weigh(connection);

@@ -1,13 +1,14 @@
 //! Packets of fast links, which the host works where they lie: it borrows the table for that, and hands back what stays here.
 
 use bytes::BytesMut;
+use wayfare_credit::Direction;
 use wayfare_quic::Instant;
 use wayfare_relay::{Command, LinkId, Slots};
 use wayfare_types::{Counters, Reason};
 use wayfare_wire::{TAGS, get_payload};
 
 use crate::api::CircuitId;
-use crate::circuits::Circuit;
+use crate::circuits::{Circuit, count_moved};
 use crate::engine::Engine;
 
 /// What inner datagrams are copied into, many to one allocation. Small enough that a piece which is kept keeps little else.
@@ -51,6 +52,7 @@ impl Engine {
         c.heard_at = now;
         c.info.packets_backward += 1;
         c.info.bytes_backward += body.len() as u64;
+        count_moved(&mut self.credits.touched, id, (&mut c.moved, c.weight), Direction::Backward, body.len() as u64);
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += body.len() as u64;
         let exit = c.exit;

@@ -4,6 +4,7 @@
 //! and nothing allocated while the host has let go of what it was given before.
 
 use bytes::{Buf, BytesMut};
+use wayfare_credit::Direction;
 use wayfare_quic::Instant;
 use wayfare_relay::LinkId;
 use wayfare_relay::egress::Payer;
@@ -12,7 +13,7 @@ use wayfare_wire::fast::FAST_HEADER;
 use wayfare_wire::{HEADER, Header, Part, SizeClass, TAGS, get_payload};
 
 use crate::api::{CircuitId, Event, FREE, Output};
-use crate::circuits::Circuit;
+use crate::circuits::{Circuit, count_moved};
 use crate::engine::Engine;
 
 /// Room for the next batches at a time.
@@ -91,7 +92,7 @@ impl Sent {
 impl Engine {
     /// Sends inner datagrams away on a circuit of this client's: `segment` bytes each but for the last.
     pub(crate) fn client_send(&mut self, id: CircuitId, inner: &[u8], segment: usize) {
-        let Self { circuits, room, random, .. } = self;
+        let Self { circuits, room, random, credits, .. } = self;
         let Some(Circuit::Client(c)) = circuits.get_mut(&id) else {
             return self.counters.count(Reason::CircuitUnknown);
         };
@@ -103,6 +104,7 @@ impl Engine {
         let sent = Sent { link: c.link, data, stride, payer, result };
         c.info.packets_forward += sent.packets();
         c.info.bytes_forward += sent.bytes();
+        count_moved(&mut credits.touched, id, (&mut c.moved, c.weight), Direction::Forward, sent.bytes());
         self.stats.client_packets_forward += sent.packets();
         self.stats.client_bytes_forward += sent.bytes();
         if path.packets() >= self.config.limits.renew_after_packets && !c.worn_told {
@@ -114,7 +116,7 @@ impl Engine {
 
     /// Sends inner datagrams back to the client of a circuit that ends here.
     pub(crate) fn exit_send(&mut self, id: CircuitId, inner: &[u8], segment: usize) {
-        let Self { circuits, room, .. } = self;
+        let Self { circuits, room, credits, .. } = self;
         let Some(Circuit::Exit(c)) = circuits.get_mut(&id) else {
             return self.counters.count(Reason::CircuitUnknown);
         };
@@ -123,6 +125,7 @@ impl Engine {
         let stride = FAST_HEADER + c.class.body_bytes();
         let payer = Payer { cid: c.forward_cid, weight: c.weight };
         let sent = Sent { link: c.prev.link, data, stride, payer, result };
+        count_moved(&mut credits.touched, id, (&mut c.moved, c.weight), Direction::Backward, sent.bytes());
         self.stats.exit_packets_backward += sent.packets();
         self.stats.exit_bytes_backward += sent.bytes();
         self.send_packets(sent);

@@ -78,7 +78,8 @@ impl Engine {
                     }
                 };
                 let backward = BackwardHop::new(opened.suite, &opened.keys.backward, opened.keys.backward_start);
-                let circuit = ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0, credit };
+                let circuit =
+                    ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0, moved: [0; 2], credit };
                 self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
                 self.stats.setups_accepted += 1;
                 let message = opened.reply.origin();

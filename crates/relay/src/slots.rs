@@ -88,6 +88,8 @@ pub struct Slot {
     pub(crate) body_bytes: u32,
     /// Credits per second that its packets pay where they have to wait.
     pub(crate) weight: u32,
+    /// Packets worked since [`Slots::take_moved`], while somebody pays for them.
+    moved: u32,
     generation: u8,
     used: bool,
     /// Made when the first half of a split packet arrives.
@@ -132,6 +134,8 @@ pub enum Command {
 /// See the module's first paragraph.
 pub struct Slots {
     slots: Slab<Slot>,
+    /// Places of those whose `moved` is not 0, and perhaps of some that have been given out anew.
+    touched: Vec<u32>,
     used: usize,
     shard: u32,
     shards: u32,
@@ -140,7 +144,7 @@ pub struct Slots {
 impl Slots {
     /// Of shard number `shard`, one of `shards`.
     pub fn new(shard: usize, shards: usize) -> Self {
-        Self { slots: Slab::new(), used: 0, shard: shard as u32, shards: shards as u32 }
+        Self { slots: Slab::new(), touched: Vec::new(), used: 0, shard: shard as u32, shards: shards as u32 }
     }
 
     /// Ids in use.
@@ -237,13 +241,30 @@ impl Slots {
     }
 
     #[inline]
-    fn slot(&mut self, link: LinkId, cid: u32) -> Result<&mut Slot, Reason> {
-        let place = self.place(cid);
-        let slot = self.slots.get_mut(place).ok_or(Reason::CircuitUnknown)?;
+    fn slot(slots: &mut Slab<Slot>, place: usize, link: LinkId, cid: u32) -> Result<&mut Slot, Reason> {
+        let slot = slots.get_mut(place).ok_or(Reason::CircuitUnknown)?;
         if !slot.used || slot.link != link || u32::from(slot.generation) != cid >> GENERATION_SHIFT {
             return Err(Reason::CircuitUnknown);
         }
         Ok(slot)
+    }
+
+    /// Whether [`Self::take_moved`] has something to tell.
+    pub fn has_moved(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// What packets that somebody pays for came by each id since this was last called: bytes of their bodies. They may have been dropped since.
+    pub fn take_moved(&mut self, mut each: impl FnMut(u32, u64)) {
+        let Self { slots, touched, shard, .. } = self;
+        for place in touched.drain(..) {
+            let Some(slot) = slots.get_mut(place as usize) else { continue };
+            let moved = std::mem::take(&mut slot.moved);
+            if slot.used && moved > 0 {
+                let cid = u32::from(slot.generation) << GENERATION_SHIFT | (place ^ *shard << SHARD_SHIFT);
+                each(cid, u64::from(moved) * u64::from(slot.body_bytes));
+            }
+        }
     }
 
     /// Works one body in place. What is not for us is refused with its reason, and nothing is changed by it.
@@ -252,7 +273,11 @@ impl Slots {
     /// [`Reason::CircuitUnknown`], [`Reason::PacketSize`], and those of [`ForwardHop::open`] and [`BackwardHop::seal`].
     #[inline]
     pub fn peel(&mut self, link: LinkId, cid: u32, counter: u64, body: &mut [u8]) -> Result<Peeled, Reason> {
-        self.slot(link, cid)?.peel(counter, body)
+        let place = self.place(cid);
+        let slot = Self::slot(&mut self.slots, place, link, cid)?;
+        let peeled = slot.peel(counter, body)?;
+        slot.count(place, &mut self.touched);
+        Ok(peeled)
     }
 
     /// Works one packet in place, or half of one. What is not for us is refused with its reason, and nothing is changed by it.
@@ -262,11 +287,14 @@ impl Slots {
     #[inline]
     pub fn work(&mut self, link: LinkId, packet: &mut BytesMut, counters: &mut Counters) -> Result<Arrival, Reason> {
         let Header { part, cid, counter } = Header::parse(packet)?;
-        let slot = self.slot(link, cid)?;
+        let place = self.place(cid);
+        let slot = Self::slot(&mut self.slots, place, link, cid)?;
         if part != Part::Whole && !slot.join(Header { part, cid, counter }, packet, counters)? {
             return Ok(Arrival::Half);
         }
-        Ok(match slot.peel(counter, &mut packet[HEADER..])? {
+        let peeled = slot.peel(counter, &mut packet[HEADER..])?;
+        slot.count(place, &mut self.touched);
+        Ok(match peeled {
             Peeled::Forward { next, counter, weight } => {
                 rewrite(packet, next.cid, counter);
                 Arrival::Forward { link: next.link, payer: Payer { cid, weight } }
@@ -283,11 +311,22 @@ impl Slots {
 
 impl Slot {
     pub(crate) fn new(link: LinkId, circuit: u32, body_bytes: u32, duty: Duty) -> Self {
-        Self { link, circuit, body_bytes, weight: 0, generation: 0, used: true, duty, joiner: None }
+        Self { link, circuit, body_bytes, weight: 0, moved: 0, generation: 0, used: true, duty, joiner: None }
     }
 
     fn empty() -> Self {
         Self { used: false, ..Self::new(0, 0, 0, Duty::Pending) }
+    }
+
+    /// A packet has been worked.
+    #[inline]
+    fn count(&mut self, place: usize, touched: &mut Vec<u32>) {
+        if self.weight > 0 {
+            if self.moved == 0 {
+                touched.push(place as u32);
+            }
+            self.moved = self.moved.saturating_add(1);
+        }
     }
 
     #[inline]

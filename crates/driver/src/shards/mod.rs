@@ -59,6 +59,8 @@ pub(crate) struct Up {
     figures: Vec<(LinkId, Figures)>,
     /// What its circuits owe for having waited.
     charges: Vec<Charge>,
+    /// What came by its circuits' ids, in bytes.
+    moved: Vec<(u32, u64)>,
 }
 
 /// Bytes of an [`Up`].
@@ -306,7 +308,7 @@ impl World {
     }
 
     fn shards_take_one(&mut self, now: Instant, up: Up) {
-        let Up { shard, mut data, items, figures, charges } = up;
+        let Up { shard, mut data, items, figures, charges, moved } = up;
         let mut quic = false;
         for (kind, bytes) in items {
             let mut item = data.split_to(bytes);
@@ -329,6 +331,7 @@ impl World {
         }
         figures.into_iter().for_each(|(link, figures)| self.fast_figures(now, link, figures));
         self.engine.charge(now, charges);
+        self.engine.moved(moved);
         self.settle(now);
         self.flush(now);
     }

@@ -29,6 +29,8 @@ use crate::udp::{Filled, Receiver, Udp};
 const RECEIVES_PER_TURN: usize = 4;
 /// How often the main thread hears what links have carried.
 const FIGURES_EVERY: Duration = Duration::from_millis(100);
+/// What circuits moved is told once in a period of accounts.
+const MOVED_EVERY: Duration = Duration::from_secs(1);
 /// How often this thread asks what it has spent, while it has something to do.
 const CPU_EVERY: Duration = Duration::from_millis(10);
 
@@ -60,6 +62,7 @@ pub(super) struct Worker {
     relayed: Relayed,
     figures: FxHashMap<LinkId, Figures>,
     figures_at: Option<Instant>,
+    moved_at: Option<Instant>,
     cpu_at: Option<Instant>,
     /// What is to go up: of the receiver's buffers, and else.
     placed: Vec<(Kind, Place)>,
@@ -112,6 +115,7 @@ impl Worker {
             relayed: Relayed::default(),
             figures: FxHashMap::default(),
             figures_at: None,
+            moved_at: None,
             cpu_at: None,
             placed: Vec::new(),
             owned: Vec::new(),
@@ -279,7 +283,7 @@ impl Worker {
     fn hand_up(&mut self, now: Instant) {
         self.account(now);
         let figures_due = self.figures_at.is_some_and(|at| at <= now);
-        let Self { lane, receiver, counters, placed, owned, figures, .. } = self;
+        let Self { lane, slots, receiver, counters, placed, owned, figures, .. } = self;
         owned.extend(lane.plain.drain(..).map(|(link, packet)| (Kind::Plain { link }, packet)));
         if placed.is_empty() && owned.is_empty() && !figures_due {
             return;
@@ -317,9 +321,16 @@ impl Worker {
             // What waits still is charged when it has gone, or then.
             self.figures_at = lane.egress.has_charges().then_some(now + FIGURES_EVERY);
         }
+        let mut moved = Vec::new();
+        if figures_due && self.moved_at.is_none_or(|at| at <= now) {
+            slots.take_moved(|cid, bytes| moved.push((cid, bytes)));
+            self.moved_at = Some(now + MOVED_EVERY);
+        } else if figures_due && slots.has_moved() {
+            self.figures_at = self.figures_at.or(self.moved_at);
+        }
         self.up.fetch_add(total, Relaxed);
         // The main thread is there until this one has ended.
-        let _ = self.to_main.send(Up { shard: self.shard, data, items, figures, charges });
+        let _ = self.to_main.send(Up { shard: self.shard, data, items, figures, charges, moved });
     }
 
     fn account(&mut self, now: Instant) {

@@ -212,3 +212,33 @@ fn charges_reach_the_circuit_that_waited() {
     let ends = [("previous", 0), ("next", 2)].map(|(end, node)| format!("\"{end}\":\"{}\"", n.nodes[node].id()));
     assert!(ends.iter().all(|end| circuits.contains(end)) && circuits.contains("\"charged\":2003"), "{circuits}");
 }
+
+/// What a next hop carries is its contribution, where nothing waits too; nobody's who pays and moves nothing.
+#[test]
+fn what_moves_counts_for_the_next_hop_wherever_it_waits() {
+    let mut n = plain(2);
+    n.run(20 * SECOND, |_| false);
+    let hops = [1, 2, 3].map(|node| n.hop(node));
+    let now = n.now;
+    let id = n.nodes[0].circuit_open_with(now, &hops, SizeClass::M, None, 2).unwrap();
+    n.wait(0, "the circuit", |e| *e == Event::CircuitUp(id));
+    let contributed = |n: &mut Network, node: usize, of: usize| {
+        let (now, peer) = (n.now, n.nodes[of].id());
+        n.nodes[node].credits_export(now).into_iter().find(|a| a.peer == peer).map_or(0, |a| a.contributed)
+    };
+    n.run(3 * SECOND, |_| false);
+    assert_eq!(contributed(&mut n, 1, 2), 0, "paid, and nothing carried");
+    let connection = n.connection(id);
+    let (here, there) = n.flow(connection, 3);
+    let data = vec![7; 200_000];
+    assert_eq!(n.transfer((0, here), (3, there), &data, 10 * SECOND).len(), data.len());
+    n.run(3 * SECOND, |_| false);
+    // By the client's own count, and by relays' slots: about as much each, and more than the data, as packets have headers.
+    for (node, next) in [(0, 1), (1, 2), (2, 3)] {
+        let carried = contributed(&mut n, node, next);
+        assert!((200_000..300_000).contains(&carried), "{node} → {next}: {carried}");
+        assert_eq!(contributed(&mut n, next, node), 0, "who comes first is served");
+    }
+    let flow = n.nodes[1].circuit_credits()[0].flows[0];
+    assert!((200_000..300_000).contains(&flow.bytes) && flow.load == 0, "{flow:?}");
+}
