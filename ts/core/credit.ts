@@ -76,7 +76,7 @@ export const CreditOpening = {
 } as const;
 
 /** Numbers per row of `neighbour` and `neighbours`. Times are microseconds, -1 for never. */
-export const CREDIT_NEIGHBOUR = 31;
+export const CREDIT_NEIGHBOUR = 32;
 export const CreditNeighbour = {
   neighbour: 0,
   /** What it may spend here. */
@@ -131,6 +131,8 @@ export const CreditNeighbour = {
   load: 29,
   /** 1 from `neighbourRemove` on, while connections still name it. */
   leaving: 30,
+  /** As `value`, what it was lately: credits pass at the less favourable of both. */
+  valueLately: 31,
 } as const;
 
 /** Numbers per row of `connection` and `connections`: five for the whole, then as many for each direction. */

@@ -131,7 +131,7 @@ impl Ledger {
             weigh(&mut self.accounts, self.config.rule, self.config.newcomer_share);
         }
         if !self.config.valuation {
-            self.accounts.slots.iter_mut().for_each(|n| n.value = 0);
+            self.accounts.slots.iter_mut().for_each(|n| (n.value, n.value_lately) = (0, 0));
         }
         Ok(())
     }
@@ -157,7 +157,9 @@ impl Ledger {
         let id = self.accounts.open(account, mirror, contributed);
         self.accounts.expect(id, expected);
         if self.config.valuation {
-            self.accounts.slots[id as usize].value = value.clamp(-crate::valuation::MOST, crate::valuation::MOST);
+            let value = value.clamp(-crate::valuation::MOST, crate::valuation::MOST);
+            let n = &mut self.accounts.slots[id as usize];
+            (n.value, n.value_lately) = (value, value);
         }
         Ok(id)
     }

@@ -97,8 +97,9 @@ pub(crate) struct Neighbour {
     /// `u64::MAX` for never.
     pub reported_us: u64,
 
-    /// log2, in 1/2^32.
+    /// log2, in 1/2^32; and what it was lately.
     pub value: i64,
+    pub value_lately: i64,
     /// Credits charged on the link to it and bytes they were for, decaying over a minute, in 1/2^16.
     pub price_credits: u64,
     pub price_bytes: u64,

@@ -46,6 +46,8 @@ pub struct NeighbourRow {
     pub mirror: u64,
     pub contributed: u64,
     pub value: i64,
+    /// What it was lately: credits pass at the less favourable of both.
+    pub value_lately: i64,
     pub expected: u64,
     /// Minted for it per second, rounded down.
     pub increase: u64,
@@ -94,6 +96,7 @@ impl Ledger {
             mirror: n.mirror.balance,
             contributed,
             value: n.value,
+            value_lately: n.value_lately,
             expected: n.expected,
             increase: increase as u64,
             report: n.report,
@@ -182,4 +185,4 @@ impl Ledger {
 pub const NEIGHBOUR_BYTES: usize = size_of::<Holding>() + size_of::<Neighbour>() + size_of::<u32>();
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<u32>() + 1;
 
-const _: () = assert!(NEIGHBOUR_BYTES <= 512 && CONNECTION_BYTES <= 256);
+const _: () = assert!(NEIGHBOUR_BYTES <= 528 && CONNECTION_BYTES <= 256);

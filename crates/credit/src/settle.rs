@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, Flow, SELF, rate_of};
 use crate::ledger::Ledger;
 use crate::power::{exp2_fraction, times_exp2};
+use crate::valuation::gain;
 use crate::weigh::weigh;
 
 /// What time flows may be settled for at once: a clock that leapt on is not paid for.
@@ -192,7 +193,7 @@ impl Ledger {
             let gain = if payer == SELF {
                 0
             } else {
-                accounts.slots[payer as usize].value - accounts.slots[payee as usize].value
+                gain(&accounts.slots[payer as usize], &accounts.slots[payee as usize])
             };
             let worth = times_exp2(left, gain);
             totals.valued_up += u128::from(worth.saturating_sub(left));
@@ -256,7 +257,7 @@ impl Ledger {
                 (_, SELF, Direction::Forward) => own,
                 _ => {
                     let to = &accounts.slots[payee as usize];
-                    let gain = if payer == SELF { 0 } else { accounts.slots[payer as usize].value - to.value };
+                    let gain = if payer == SELF { 0 } else { gain(&accounts.slots[payer as usize], to) };
                     rounded(times_exp2(left, gain), threshold, to.carry)
                 }
             };

@@ -3,12 +3,22 @@
 use crate::active::Active;
 use crate::connection::{ABLE, Direction, SELF, rate_of};
 use crate::ledger::Ledger;
+use crate::neighbour::Neighbour;
 use crate::power::{log2, times_exp2};
 
 /// Ten octaves, in 1/2^32: values stay within.
 pub(crate) const MOST: i64 = 10 << 32;
 /// ln 2 in millionths: what decays of a balance in a second is this over its half-life in microseconds.
 const LN_2: u128 = 693_147;
+
+/// Periods that `value_lately` looks back on.
+const LATELY: i64 = 16;
+
+/// log2 of what a credit from one neighbour is worth at another: the lower of what it is and was lately at the first, over the higher of both at the
+/// second. Who sends credits round whenever values have just moved gains nothing by that; where they stand it is their ratio.
+pub(crate) fn gain(from: &Neighbour, to: &Neighbour) -> i64 {
+    from.value.min(from.value_lately) - to.value.max(to.value_lately)
+}
 
 impl Ledger {
     /// target(n) = wanted(n) / supply(n), at least 1, which the value of n approaches by a quarter. Wanted is what goes to n, each flow
@@ -44,6 +54,7 @@ impl Ledger {
             let supply = decays + u128::from(n.expected) + n.due + 1;
             let target = if n.purse > supply { log2(n.purse) - log2(supply) } else { 0 };
             n.value = (n.value + (target - n.value) / 4).clamp(-MOST, MOST);
+            n.value_lately += (n.value - n.value_lately) / LATELY;
         }
     }
 }

@@ -32,18 +32,22 @@ interface Run {
 
 /** What a credit becomes over each edge: worth more where it comes to, less where it left, less what the hop keeps. */
 function look({ network, graph, edges, rates }: Run): void {
-  const value = new Float64Array(rates.length);
+  const [from, to] = [new Float64Array(rates.length), new Float64Array(rates.length)];
   let rows = new Float64Array(CREDIT_NEIGHBOUR * 64);
   for (let node = 0; node < graph.nodes; node++) {
     const [first, end] = [edges.first[node] as number, edges.first[node + 1] as number];
     if (rows.length < (end - first) * CREDIT_NEIGHBOUR) rows = new Float64Array(2 * (end - first) * CREDIT_NEIGHBOUR);
     network.node(node).credit.neighbours(network.now_us, 0, rows);
-    for (let edge = first; edge < end; edge++)
-      value[edge] = rows[(edge - first) * CREDIT_NEIGHBOUR + CreditNeighbour.value] as number;
+    for (let edge = first; edge < end; edge++) {
+      const at = (edge - first) * CREDIT_NEIGHBOUR;
+      const [now, lately] = [rows[at + CreditNeighbour.value], rows[at + CreditNeighbour.valueLately]] as [number, number];
+      from[edge] = Math.min(now, lately);
+      to[edge] = Math.max(now, lately);
+    }
   }
   const kept = Math.log2(1 - ALWAYS);
   for (let edge = 0; edge < rates.length; edge++)
-    rates[edge] = (value[edges.back[edge] as number] as number) - (value[edge] as number) + kept;
+    rates[edge] = (from[edges.back[edge] as number] as number) - (to[edge] as number) + kept;
 }
 
 function ratesOf({ graph, edges, rates }: Run): Rates {

@@ -4,7 +4,7 @@ use serde_json::json;
 use wayfare_credit::{Change, ConnectionRow, Direction, Flow, Ledger, NeighbourRow, NodeBooks, SELF};
 use wayfare_types::Reason;
 
-pub(super) const NEIGHBOUR: usize = 31;
+pub(super) const NEIGHBOUR: usize = 32;
 pub(super) const CONNECTION: usize = 31;
 const FLOW: usize = 12;
 pub(super) const BOOKS: usize = 28;
@@ -59,6 +59,7 @@ pub(super) fn neighbour(row: &NeighbourRow) -> [f64; NEIGHBOUR] {
         row.always as f64,
         row.load as f64,
         flag(row.leaving),
+        octaves(row.value_lately),
     ]
 }
 
