@@ -262,12 +262,12 @@ impl Ledger {
     /// Credits per second a connection is willing to pay here, as its weight among those that wait: 0 counts as 1 there. 0 for no connection.
     #[inline]
     pub fn weight(&self, id: u32, direction: Direction) -> u32 {
-        self.connections.get(id as usize).map_or(0, |connection| connection.flows[direction as usize].weight)
+        self.connections.get(id as usize).map_or(0, |connection| connection.flows[direction as usize].weight())
     }
 
     /// Of both directions of every id up to the largest in use.
     pub fn weights(&self) -> impl ExactSizeIterator<Item = [u32; 2]> + '_ {
-        self.connections.iter().map(|connection| connection.flows.map(|flow| flow.weight))
+        self.connections.iter().map(|connection| connection.flows.map(|flow| flow.weight()))
     }
 
     /// A connection between two neighbours, or with this node at one end ([`SELF`]). `announced` is the class announced with it,
@@ -330,7 +330,7 @@ impl Ledger {
             n.announced_in += u64::from(per_second);
         }
         self.judge(id, Direction::Forward);
-        self.announce(id, out);
+        self.announce(id, false, out);
         Ok(id)
     }
 
@@ -364,7 +364,7 @@ impl Ledger {
         let n = &mut self.accounts.slots[payer as usize];
         n.announced_in = n.announced_in + u64::from(per_second) - u64::from(crate::connection::rate_of(before));
         self.judge(id, direction);
-        self.announce(id, out);
+        self.announce(id, false, out);
         true
     }
 
@@ -379,7 +379,7 @@ impl Ledger {
         self.settle_connection(id, false);
         self.connections[id as usize].own = class;
         self.active.insert(id);
-        self.announce(id, out);
+        self.announce(id, false, out);
         Ok(())
     }
 

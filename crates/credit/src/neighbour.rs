@@ -2,6 +2,9 @@
 
 use crate::mint::Given;
 
+/// A link's price in parts of a credit per byte from which on it counts as full.
+const PRICE_LEAST: u64 = 1024;
+
 /// The most credits an account holds.
 pub const BALANCE_MOST: u64 = 1 << 53;
 
@@ -89,7 +92,7 @@ pub(crate) struct Neighbour {
     pub limit: u128,
     /// What it is more than that, as `Holding::apart`.
     pub mirror_apart: i128,
-    /// What we spent there, decaying; as amounts are kept.
+    /// Bytes that it carried for us, decaying; as amounts are kept.
     pub contributed: u128,
 
     pub report: u64,
@@ -100,6 +103,8 @@ pub(crate) struct Neighbour {
     /// log2, in 1/2^32; and what it was lately.
     pub value: i64,
     pub value_lately: i64,
+    /// Credits per second that it paid for connections in the latest period.
+    pub pays: u64,
     /// Credits charged on the link to it and bytes they were for, decaying over a minute, in 1/2^16.
     pub price_credits: u64,
     pub price_bytes: u64,
@@ -118,4 +123,11 @@ pub(crate) struct Neighbour {
     pub due: u128,
     /// What it has; then what is wanted there, per second.
     pub purse: u128,
+}
+
+impl Neighbour {
+    /// Whether connections have been charged for waiting for the link to it, over the latest minute.
+    pub fn is_full(&self) -> bool {
+        self.price_credits > self.price_bytes / PRICE_LEAST
+    }
 }

@@ -185,4 +185,4 @@ impl Ledger {
 pub const NEIGHBOUR_BYTES: usize = size_of::<Holding>() + size_of::<Neighbour>() + size_of::<u32>();
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<u32>() + 1;
 
-const _: () = assert!(NEIGHBOUR_BYTES <= 528 && CONNECTION_BYTES <= 256);
+const _: () = assert!(NEIGHBOUR_BYTES <= 512 && CONNECTION_BYTES <= 256);

@@ -3,7 +3,7 @@
 use crate::active::Active;
 use crate::clock::flowed;
 use crate::config::Config;
-use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, Flow, SELF, rate_of};
+use crate::connection::{ABLE, CLASSES, Change, Connection, Direction, Flow, SELF, lately, rate_of};
 use crate::ledger::Ledger;
 use crate::power::{exp2_fraction, times_exp2};
 use crate::valuation::gain;
@@ -13,6 +13,8 @@ use crate::weigh::weigh;
 const SPAN_MOST_US: u64 = 60_000_000;
 /// How many seconds of the upper class all rounding towards a neighbour may come to.
 const CARRY_S: i64 = 8;
+/// Seconds of all that comes in that may be owed for load.
+const DEBT_S: u64 = 8;
 /// What is beyond is not carried.
 const CARRY_MOST: i64 = 1 << 28;
 /// A minute's average: 60 s · ln 2.
@@ -38,7 +40,7 @@ impl Ledger {
         self.settled_us = now_us;
         let mut due = std::mem::take(&mut self.settled);
         due.clone_from(&self.active);
-        self.demand(now_us, &due);
+        self.demand(now_us, us, &due);
         for id in due.ids() {
             self.settle_connection(id, true);
         }
@@ -53,7 +55,7 @@ impl Ledger {
         self.drop_debtors(&due, out);
         for id in due.ids() {
             if self.connections[id as usize].live() {
-                self.announce(id, out);
+                self.announce(id, true, out);
                 if self.connections[id as usize].is_idle() {
                     self.active.remove(id);
                 }
@@ -74,9 +76,9 @@ impl Ledger {
     }
 
     /// What is due from each neighbour by now, and what it has, so that all its connections are throttled alike.
-    fn demand(&mut self, now_us: u64, due: &Active) {
+    fn demand(&mut self, now_us: u64, us: u64, due: &Active) {
         for n in &mut self.accounts.slots {
-            n.due = 0;
+            (n.due, n.pays) = (0, 0);
         }
         let span_us = self.config.span_most_us();
         for id in due.ids() {
@@ -91,7 +93,10 @@ impl Ledger {
         }
         for id in 0..self.accounts.slots.len() {
             if self.accounts.slots[id].due > 0 {
-                self.accounts.slots[id].purse = self.accounts.account(id as u32).into();
+                let purse = self.accounts.account(id as u32).into();
+                let n = &mut self.accounts.slots[id];
+                n.purse = purse;
+                n.pays = (purse.min(n.due) * 1_000_000 / u128::from(us)) as u64;
             }
         }
     }
@@ -159,15 +164,20 @@ impl Ledger {
 
             // Nobody is charged by himself.
             let own_first = payer == SELF && direction == Direction::Forward;
-            let load = if config.free || own_first { 0 } else { flow.claimed.min(left) };
+            let claimed = flow.due(us, measured).saturating_add(flow.debt.into());
+            let load = if config.free || own_first { 0 } else { claimed.min(left) };
             left -= load;
+            let most = u64::from(flow.ceiling) * DEBT_S;
+            flow.debt =
+                if config.free || own_first { 0 } else { (claimed - load).min(most).min(u32::MAX.into()) as u32 };
             flow.load += load;
             totals.load += u128::from(load);
             if payer != SELF {
                 accounts.slots[payer as usize].load += load;
             }
             if measured {
-                flow.load_rate = (u128::from(load) * 1_000_000 / u128::from(us)).min(u32::MAX.into()) as u32;
+                let rate = (u128::from(load) * 1_000_000 / u128::from(us)).min(u32::MAX.into()) as u32;
+                flow.load_rate = if flow.load_rate == 0 { rate } else { lately(flow.load_rate, rate) };
                 flow.adjust(us);
             }
             if payee != SELF {
@@ -178,7 +188,6 @@ impl Ledger {
             flow.charged = flow.charged.saturating_add(std::mem::take(&mut flow.claimed));
             flow.moved = 0;
 
-            flow.rest += left;
             if payee == SELF {
                 match direction {
                     Direction::Forward => {
@@ -190,11 +199,8 @@ impl Ledger {
                 continue;
             }
             totals.rest += u128::from(left);
-            let gain = if payer == SELF {
-                0
-            } else {
-                gain(&accounts.slots[payer as usize], &accounts.slots[payee as usize])
-            };
+            let gain =
+                if payer == SELF { 0 } else { gain(&accounts.slots[payer as usize], &accounts.slots[payee as usize]) };
             let worth = times_exp2(left, gain);
             totals.valued_up += u128::from(worth.saturating_sub(left));
             totals.valued_down += u128::from(left.saturating_sub(worth));
@@ -205,6 +211,10 @@ impl Ledger {
             totals.overdrawn += u128::from(passed - covered);
             let n = &mut accounts.slots[payee as usize];
             n.overdrawn += passed - covered;
+            let (_, upper) = between(rate_of(flow.class_out).into());
+            let most = i64::from(rate_of(upper)) * CARRY_S;
+            let residue = i64::from(flow.residue) + worth as i64 - passed as i64;
+            flow.residue = residue.clamp(-most, most).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
             let carry = i128::from(n.carry) + i128::from(worth) - i128::from(passed);
             let carried = carry.clamp(-i128::from(CARRY_MOST), i128::from(CARRY_MOST));
             totals.kept += carry - carried;
@@ -212,20 +222,32 @@ impl Ledger {
         }
     }
 
-    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured.
+    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured. It has what it has, and what it pays for
+    /// others of its connections is shared with this one.
     pub(crate) fn judge(&mut self, id: u32, direction: Direction) {
-        let payer = self.connections[id as usize].payer(direction);
+        let Connection { previous, next, ref flows, .. } = self.connections[id as usize];
+        let (payer, payee) = match direction {
+            Direction::Forward => (previous, next),
+            Direction::Backward => (next, previous),
+        };
+        let first = flows[direction as usize].ceiling == 0;
         if payer != SELF {
-            let has = u128::from(self.accounts.account(payer)) * 1_000_000 * u128::from(ABLE);
-            let wanted =
-                u128::from(self.accounts.slots[payer as usize].announced_in) * u128::from(self.config.period_us);
+            let n = &self.accounts.slots[payer as usize];
+            let (period_us, pays) = (u128::from(self.config.period_us), u128::from(n.pays));
+            let has = (u128::from(self.accounts.account(payer)) * 1_000_000 + pays * period_us) * u128::from(ABLE);
+            let wanted = u128::from(n.announced_in) * period_us;
             let able = has.checked_div(wanted).unwrap_or(ABLE.into()).min(ABLE.into());
-            self.connections[id as usize].flows[direction as usize].ability = able as u16;
+            let flow = &mut self.connections[id as usize].flows[direction as usize];
+            flow.ability = able as u16;
+            // Where others wait it will, too; what it is charged is not passed on meanwhile.
+            if first && payee != SELF && self.accounts.slots[payee as usize].is_full() {
+                flow.load_rate = rate_of(flow.class_in) / 4 * 3;
+            }
         }
     }
 
     /// Which weights and which announcements follow from what comes in now.
-    pub(crate) fn announce(&mut self, id: u32, out: &mut Vec<Change>) {
+    pub(crate) fn announce(&mut self, id: u32, periodic: bool, out: &mut Vec<Change>) {
         let Self { config, accounts, connections, live, .. } = self;
         let connection = &mut connections[id as usize];
         let Connection { previous, next, own, rented, threshold, .. } = *connection;
@@ -237,17 +259,26 @@ impl Ledger {
                 Direction::Backward => (next, previous),
             };
             let flow = &mut connection.flows[direction as usize];
-            let ceiling = if payer == SELF {
-                u64::from(rate_of(own)) + turned
-            } else {
-                let inflow = u64::from(rate_of(flow.class_in)) * u64::from(flow.ability) / u64::from(ABLE);
-                let rent_here = rent.min(inflow);
-                rent -= rent_here;
-                let always = if config.free { 0 } else { share_of(inflow, config.always_share) };
-                (inflow - rent_here).saturating_sub(always)
+            let announced = rate_of(flow.class_in);
+            // From nothing, and to nothing, at once.
+            flow.inflow = match (flow.inflow, announced) {
+                (0, _) | (_, 0) => announced,
+                (before, _) if periodic => lately(before, announced),
+                (before, _) => before,
             };
-            flow.limit(ceiling.min(u32::MAX.into()) as u32);
-            let left = ceiling.saturating_sub(flow.load_rate.into());
+            let rent_here = if payer == SELF { 0 } else { rent.min(able(announced, flow.ability)) };
+            rent -= rent_here;
+            // What is left of what comes in, for load and for those beyond: now, and lately.
+            let [now, lately] = [announced, flow.inflow].map(|inflow| {
+                if payer == SELF {
+                    return u64::from(rate_of(own)) + turned;
+                }
+                let inflow = able(inflow, flow.ability);
+                let always = if config.free { 0 } else { share_of(inflow, config.always_share) };
+                inflow.saturating_sub(rent_here + always)
+            });
+            flow.limit(lately.min(u32::MAX.into()) as u32);
+            let left = if flow.is_split() { lately } else { now }.saturating_sub(flow.load_rate.into());
             let class = match (payee, payer, direction) {
                 (SELF, _, Direction::Forward) => {
                     turned = left;
@@ -258,7 +289,12 @@ impl Ledger {
                 _ => {
                     let to = &accounts.slots[payee as usize];
                     let gain = if payer == SELF { 0 } else { gain(&accounts.slots[payer as usize], to) };
-                    rounded(times_exp2(left, gain), threshold, to.carry)
+                    let worth = times_exp2(left, gain);
+                    if flow.is_split() {
+                        alternating(worth, flow.residue, to.carry)
+                    } else {
+                        rounded(worth, threshold, to.carry)
+                    }
                 }
             };
             if class != flow.class_out {
@@ -310,25 +346,42 @@ impl Ledger {
     }
 }
 
+/// What a payer of this ability pays of so much.
+fn able(announced: u32, ability: u16) -> u64 {
+    u64::from(announced) * u64::from(ability) / u64::from(ABLE)
+}
+
 /// A part in 1/2^32 of an amount.
 fn share_of(amount: u64, share: u32) -> u64 {
     ((u128::from(amount) * u128::from(share)) >> 32) as u64
 }
 
+/// Which classes what is worth so many credits per second is between: the lower one, and the next.
+fn between(worth: u64) -> (u8, u8) {
+    let lower = (1..CLASSES).rev().find(|&class| u64::from(rate_of(class)) <= worth).unwrap_or(0);
+    (lower, (lower + 1).min(CLASSES - 1))
+}
+
+/// Of what is shared between a full link here and those beyond: one of the classes next to it, so that over some periods it comes to that.
+fn alternating(worth: u64, residue: i32, carry: i64) -> u8 {
+    let (lower, upper) = between(worth);
+    if allowed(upper, carry).unwrap_or(residue > 0) { upper } else { lower }
+}
+
+/// Whether what rounding towards a neighbour has come to says that it has to be the upper class, or that it cannot be.
+fn allowed(upper: u8, carry: i64) -> Option<bool> {
+    let most = CARRY_S * i64::from(rate_of(upper));
+    if carry.abs() > most { Some(carry > 0) } else { None }
+}
+
 /// A class next to what is worth so many credits per second: the upper one if it is further up between both than the connection's own
 /// threshold, unless what rounding has come to says otherwise.
 fn rounded(worth: u64, threshold: u32, carry: i64) -> u8 {
-    let lower = (1..CLASSES).rev().find(|&class| u64::from(rate_of(class)) <= worth).unwrap_or(0);
-    let upper = lower + 1;
-    if worth == 0 || upper == CLASSES {
+    let (lower, upper) = between(worth);
+    if worth == 0 || upper == lower {
         return lower;
     }
     let (from, to) = (u64::from(rate_of(lower)), u64::from(rate_of(upper)));
-    let allowed = CARRY_S * to as i64;
-    let up = match carry {
-        carry if carry > allowed => true,
-        carry if carry < -allowed => false,
-        _ => ((worth - from) << 32) / (to - from) > u64::from(threshold),
-    };
-    if up { upper } else { lower }
+    let up = ((worth - from) << 32) / (to - from) > u64::from(threshold);
+    if allowed(upper, carry).unwrap_or(up) { upper } else { lower }
 }

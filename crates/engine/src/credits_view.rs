@@ -84,7 +84,7 @@ fn flow(flow: &Flow) -> String {
     Json::object(|j| {
         j.set("in", flow.class_in).set("out", flow.class_out).set("weight", flow.weight());
         j.set("paid", flow.paid).set("throttled", flow.throttled).set("rent", flow.rent);
-        j.set("always", flow.always).set("load", flow.load).set("rest", flow.rest).set("passed", flow.passed);
+        j.set("always", flow.always).set("load", flow.load).set("rest", flow.rest()).set("passed", flow.passed);
         j.set("charged", flow.charged).set("bytes", flow.bytes);
     })
 }

@@ -77,7 +77,7 @@ fn flow(flow: &Flow) -> [f64; FLOW] {
         flow.rent as f64,
         flow.always as f64,
         flow.load as f64,
-        flow.rest as f64,
+        flow.rest() as f64,
         flow.passed as f64,
         flow.charged as f64,
         flow.bytes as f64,
