@@ -7,12 +7,7 @@ export interface Figure {
   held: boolean;
   /** What else belongs to it. */
   note?: string;
-  /** It was asked for and is not reached: said, with the reason, and no failure. */
-  short?: string;
 }
-
-/** Of a figure that is known not to be reached. */
-export const shortOf = (of: Figure, reason: string): Figure => (of.held ? of : { ...of, short: reason });
 
 export function figure(name: string, value: number, limit: { least?: number; most?: number }, note?: string): Figure {
   const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = limit;

@@ -48,9 +48,9 @@ function limitOf({ least, most }: Figure): string {
 
 function figureRow(figure: Figure): string[] {
   const limit = limitOf(figure);
-  const { held, name, value, note = '', short } = figure;
-  const state = limit === '' ? 'shown' : held ? 'held' : short === undefined ? 'MISSED' : 'SHORT';
-  return [state, name, number(value), limit, [note, short ?? []].flat().filter(Boolean).join('; ')];
+  const { held, name, value, note = '' } = figure;
+  const state = limit === '' ? 'shown' : held ? 'held' : 'MISSED';
+  return [state, name, number(value), limit, note];
 }
 
 export function checkTable({ closed, seeds }: Checked): string {

@@ -248,8 +248,8 @@ export class Network {
       connection.left -= bytes;
       connection.moved += bytes;
       this.moved[connection.group] = (this.moved[connection.group] ?? 0) + bytes;
+      if (bytes === 0) continue;
       for (let link = 0; link < flow.links.length; link++) {
-        if (flow.links[link] === FREE) continue;
         const { node, id } = connection.hopOf(link);
         const credits = link === flow.waits ? (flow.weights[link] as number) * dt : 0;
         if (node.hops[id]?.connection === connection) node.charge(id, connection.direction, credits, Math.round(bytes));

@@ -37,7 +37,7 @@ export function simulateCredits(
     seed,
     scenarios: chosen(scenarios).map(({ name, title, run }) => {
       const found = run({ create, seed, nodes, progress: (part) => progress(`seed ${seed}, ${name}`, part) });
-      return { name, title, ...found, held: found.figures.every((one) => one.held || one.short !== undefined) };
+      return { name, title, ...found, held: found.figures.every((one) => one.held) };
     }),
   };
 }

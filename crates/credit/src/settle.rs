@@ -222,8 +222,8 @@ impl Ledger {
         }
     }
 
-    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured. It has what it has, and what it pays for
-    /// others of its connections is shared with this one.
+    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured. It has what it has, and shares what it pays for
+    /// its others with this one.
     pub(crate) fn judge(&mut self, id: u32, direction: Direction) {
         let Connection { previous, next, ref flows, .. } = self.connections[id as usize];
         let (payer, payee) = match direction {
@@ -234,7 +234,7 @@ impl Ledger {
         if payer != SELF {
             let n = &self.accounts.slots[payer as usize];
             let (period_us, pays) = (u128::from(self.config.period_us), u128::from(n.pays));
-            let has = (u128::from(self.accounts.account(payer)) * 1_000_000 + pays * period_us) * u128::from(ABLE);
+            let has = (u128::from(self.accounts.account(payer)) * 1_000_000).max(pays * period_us) * u128::from(ABLE);
             let wanted = u128::from(n.announced_in) * period_us;
             let able = has.checked_div(wanted).unwrap_or(ABLE.into()).min(ABLE.into());
             let flow = &mut self.connections[id as usize].flows[direction as usize];

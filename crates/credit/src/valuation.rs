@@ -12,7 +12,7 @@ pub(crate) const MOST: i64 = 10 << 32;
 const LN_2: u128 = 693_147;
 
 /// Periods that `value_lately` looks back on.
-const LATELY: i64 = 16;
+const LATELY: i64 = 256;
 
 /// log2 of what a credit from one neighbour is worth at another: the lower of what it is and was lately at the first, over the higher of both at the
 /// second. Who sends credits round whenever values have just moved gains nothing by that; where they stand it is their ratio.

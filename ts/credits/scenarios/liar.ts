@@ -22,7 +22,10 @@ const PAUSE_MOST_US = HOUR_US;
 
 type Kind = 'honest' | 'starves' | 'boasts';
 
-function goodput({ create, seed }: Setting, kind: Kind): { goodput: number; earned: number; connections: number } {
+function goodput(
+  { create, seed }: Setting,
+  kind: Kind,
+): { goodput: number; paid: number; contributed: number; connections: number } {
   const network = new Network({
     create,
     seed,
@@ -76,7 +79,8 @@ function goodput({ create, seed }: Setting, kind: Kind): { goodput: number; earn
   const node = network.node(B);
   const found = {
     goodput: (network.moved[SUSPECT] ?? 0) / (HOUR_US / S),
-    earned: node.of(network.now_us, SUSPECT, 'contributed'),
+    paid: node.of(network.now_us, SUSPECT, 'earned'),
+    contributed: node.of(network.now_us, SUSPECT, 'contributed'),
     connections: network.opened,
   };
   network.dispose();
@@ -101,7 +105,10 @@ export const liar: Scenario = {
           { most: 1 },
           `${kb(starves)} and ${kb(honest)}`,
         ),
-        figure('what it was paid for its services, of an honest one', starves.earned / honest.earned, { most: 1 }),
+        figure('what it was paid for its services, of an honest one', starves.paid / honest.paid, { most: 1 }),
+        figure('what it counts as having contributed, of an honest one', starves.contributed / honest.contributed, {
+          most: 0,
+        }),
         figure(
           'goodput of one that reports what it likes, of an honest one’s',
           boasts.goodput / honest.goodput,
