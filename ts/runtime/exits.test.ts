@@ -22,7 +22,8 @@ describe('exits', () => {
     const [relay] = network.relays;
     const bootstrap = [{ id: relay?.id as string, address: relay?.addresses[0] as string }];
     await using client = await createNodeOn(
-      { listen: ['127.0.0.1:0'], bootstrap },
+      // No second exit joins one that is slow to answer: each is told of a flow once.
+      { listen: ['127.0.0.1:0'], bootstrap, egress: { stagger_ms: 60_000 } },
       {
         ...platform,
         createHost: (options, onEvents) =>
