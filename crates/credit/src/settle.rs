@@ -27,8 +27,8 @@ impl Config {
 }
 
 impl Ledger {
-    /// Settles all connections with anything to settle, valuates neighbours and drops who owes rent in a table that is nearly full; false, and nothing, before
-    /// a period has passed.
+    /// Settles all connections with anything to settle, valuates neighbours and drops who owes rent in a table that is nearly full;
+    /// false, and nothing, before a period has passed.
     pub fn settle(&mut self, now_us: u64, out: &mut Vec<Change>) -> bool {
         self.accounts.advance(now_us);
         let now_us = self.accounts.clock.now_us;
@@ -211,19 +211,19 @@ impl Ledger {
             totals.overdrawn += u128::from(passed - covered);
             let n = &mut accounts.slots[payee as usize];
             n.overdrawn += passed - covered;
+            let more = i128::from(worth) - i128::from(passed);
             let (_, upper) = between(rate_of(flow.class_out).into());
-            let most = i64::from(rate_of(upper)) * CARRY_S;
-            let residue = i64::from(flow.residue) + worth as i64 - passed as i64;
-            flow.residue = residue.clamp(-most, most).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-            let carry = i128::from(n.carry) + i128::from(worth) - i128::from(passed);
+            let most = i128::from(i64::from(rate_of(upper)) * CARRY_S);
+            flow.residue = (i128::from(flow.residue) + more).clamp(-most, most) as i32;
+            let carry = i128::from(n.carry) + more;
             let carried = carry.clamp(-i128::from(CARRY_MOST), i128::from(CARRY_MOST));
             totals.kept += carry - carried;
             n.carry = carried as i64;
         }
     }
 
-    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured. It has what it has, and shares what it pays for
-    /// its others with this one.
+    /// A flow began or changed: how much of it its payer can be expected to pay until that is measured: what it has, or this one's share
+    /// of what it pays for all.
     pub(crate) fn judge(&mut self, id: u32, direction: Direction) {
         let Connection { previous, next, ref flows, .. } = self.connections[id as usize];
         let (payer, payee) = match direction {
