@@ -16,7 +16,7 @@ export interface CreditOptions {
   /** In which a balance halves. 1 s to 2^40 µs, default 600 s. increase × halfLife / ln 2 is at most 2^52. */
   halfLife_us?: number;
   /**
-   * By what the increase is shared. `contributed` (the default): by what was done for us, and a part for newcomers. `equal`: the same to
+   * By what the increase is shared. `contributed` (the default): by bytes carried for us, and a part for newcomers. `equal`: the same to
    * each, for comparison.
    */
   rule?: 'contributed' | 'equal';
@@ -83,7 +83,7 @@ export const CreditNeighbour = {
   account: 1,
   /** What we may spend there, by our own calculation. */
   mirror: 2,
-  /** What we spent there, decayed: what it has done for us. */
+  /** Bytes that it carried for us as the next hop of connections that somebody pays for, decayed. */
   contributed: 3,
   /** log2 of what a credit there is worth. */
   value: 4,

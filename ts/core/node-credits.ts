@@ -8,7 +8,7 @@ export interface KeptAccount {
   account: number;
   /** What we may spend there, by our own calculation. */
   mirror: number;
-  /** What we spent there, decayed. */
+  /** Bytes that it carried for us, decayed. */
   contributed: number;
   /** log2 of what a credit there is worth. */
   value: number;

@@ -18,7 +18,7 @@ pub struct Account {
     pub account: u64,
     /// What we may spend there.
     pub mirror: u64,
-    /// What it has done for us.
+    /// Bytes that it carried for us, decayed.
     pub contributed: u64,
     pub value: i64,
     pub expected: u64,
