@@ -35,6 +35,8 @@ export class CircleSeeker {
   readonly #options: CircleOptions;
   #reach: Float64Array[] = [];
   #by: Int32Array[] = [];
+  /** Where `#reach` holds something, by length: what is cleared before the next search. */
+  #reached: number[][] = [];
 
   constructor(options: Partial<CircleOptions> = {}) {
     this.#options = { ...CIRCLE_DEFAULTS, ...options };
@@ -46,6 +48,7 @@ export class CircleSeeker {
     this.#clear(quotes.nodes);
     let front = [self];
     (this.#reach[0] as Float64Array)[self] = 0;
+    this.#reached[0] = front;
     let best = Math.log2(gain);
     let length = 0;
     for (let hop = 0; hop < hops; hop++) {
@@ -66,6 +69,7 @@ export class CircleSeeker {
           by[other] = node;
         }
       }
+      this.#reached[hop + 1] = reached;
       const home = next[self] as number;
       if (home >= best) {
         best = home;
@@ -85,10 +89,13 @@ export class CircleSeeker {
   #clear(nodes: number): void {
     const { hops } = this.#options;
     if (this.#reach.length === 0 || this.#reach[0]?.length !== nodes) {
-      this.#reach = Array.from({ length: hops + 1 }, () => new Float64Array(nodes));
+      this.#reach = Array.from({ length: hops + 1 }, () => new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY));
       this.#by = Array.from({ length: hops + 1 }, () => new Int32Array(nodes));
+    } else {
+      for (const [hop, reached] of this.#reached.entries())
+        for (const node of reached) (this.#reach[hop] as Float64Array)[node] = Number.NEGATIVE_INFINITY;
     }
-    for (const reach of this.#reach) reach.fill(Number.NEGATIVE_INFINITY);
+    this.#reached = [];
   }
 }
 

@@ -95,10 +95,20 @@ export class Network {
 
   /** What each mints for the other, heard by the other: what neighbours' reports are for. */
   #report(): void {
+    const minted = new Map<SimulatedNode, Float64Array>();
+    const increases = (node: SimulatedNode) => {
+      let all = minted.get(node);
+      if (all === undefined) {
+        all = node.increases(this.now_us);
+        minted.set(node, all);
+      }
+      return all;
+    };
     for (const [a, b] of this.#pairs) {
       const [one, other] = [this.node(a), this.node(b)];
-      other.credit.neighbourExpect(this.now_us, other.id(a), Math.floor(one.of(this.now_us, b, 'increase')));
-      one.credit.neighbourExpect(this.now_us, one.id(b), Math.floor(other.of(this.now_us, a, 'increase')));
+      const [ofOne, ofOther] = [other.id(a), one.id(b)];
+      other.credit.neighbourExpect(this.now_us, ofOne, Math.floor(increases(one)[ofOther] as number));
+      one.credit.neighbourExpect(this.now_us, ofOther, Math.floor(increases(other)[ofOne] as number));
     }
   }
 

@@ -12,6 +12,7 @@ import type { Hop } from './connection.js';
 
 const RECORD = 4;
 const row = new Float64Array(CREDIT_NEIGHBOUR);
+let rows = new Float64Array(CREDIT_NEIGHBOUR * 64);
 
 /** What a neighbour's accounts begin with. */
 export interface Opening {
@@ -66,6 +67,17 @@ export class SimulatedNode {
   of(now_us: number, node: number, what: keyof typeof CreditNeighbour): number {
     this.credit.neighbour(now_us, this.id(node), row);
     return row[CreditNeighbour[what]] as number;
+  }
+
+  /** Credits per second minted for each neighbour, by the kernel's ids. */
+  increases(now_us: number): Float64Array {
+    const count = this.#ids.size;
+    if (rows.length < count * CREDIT_NEIGHBOUR) rows = new Float64Array(2 * count * CREDIT_NEIGHBOUR);
+    const found = new Float64Array(Math.max(0, ...this.#ids.values()) + 1);
+    this.credit.neighbours(now_us, 0, rows);
+    for (let at = 0; at < count * CREDIT_NEIGHBOUR; at += CREDIT_NEIGHBOUR)
+      found[rows[at + CreditNeighbour.neighbour] as number] = rows[at + CreditNeighbour.increase] as number;
+    return found;
   }
 
   /** For the next `flush`. */
