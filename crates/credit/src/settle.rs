@@ -225,12 +225,9 @@ impl Ledger {
     /// A flow began or changed: how much of it its payer can be expected to pay until that is measured: what it has, or this one's share
     /// of what it pays for all.
     pub(crate) fn judge(&mut self, id: u32, direction: Direction) {
-        let Connection { previous, next, ref flows, .. } = self.connections[id as usize];
-        let (payer, payee) = match direction {
-            Direction::Forward => (previous, next),
-            Direction::Backward => (next, previous),
-        };
-        let first = flows[direction as usize].ceiling == 0;
+        let connection = &self.connections[id as usize];
+        let (payer, payee) = (connection.payer(direction), connection.payee(direction));
+        let first = connection.flows[direction as usize].ceiling == 0;
         if payer != SELF {
             let n = &self.accounts.slots[payer as usize];
             let (period_us, pays) = (u128::from(self.config.period_us), u128::from(n.pays));
@@ -250,14 +247,11 @@ impl Ledger {
     pub(crate) fn announce(&mut self, id: u32, periodic: bool, out: &mut Vec<Change>) {
         let Self { config, accounts, connections, live, .. } = self;
         let connection = &mut connections[id as usize];
-        let Connection { previous, next, own, rented, threshold, .. } = *connection;
+        let Connection { own, rented, threshold, .. } = *connection;
         let mut rent = if rented && !config.free { config.rent_due(*live, 1_000_000) } else { 0 };
         let mut turned = 0;
         for direction in Direction::BOTH {
-            let (payer, payee) = match direction {
-                Direction::Forward => (previous, next),
-                Direction::Backward => (next, previous),
-            };
+            let (payer, payee) = (connection.payer(direction), connection.payee(direction));
             let flow = &mut connection.flows[direction as usize];
             let announced = rate_of(flow.class_in);
             // From nothing, and to nothing, at once.
