@@ -37,13 +37,13 @@ impl Ledger {
             return false;
         }
         self.tallies.clock_leapt += u64::from(us > self.config.span_most_us());
-        self.settled_us = now_us;
         let mut due = std::mem::take(&mut self.settled);
         due.clone_from(&self.active);
         self.demand(now_us, us, &due);
         for id in due.ids() {
             self.settle_connection(id, true);
         }
+        self.settled_us = now_us;
         self.age_prices(us);
         if now_us - self.weighed_us >= self.config.weigh_us {
             self.weighed_us = now_us;
@@ -83,7 +83,7 @@ impl Ledger {
         let span_us = self.config.span_most_us();
         for id in due.ids() {
             let connection = &self.connections[id as usize];
-            let from_us = connection.settled_us.max(now_us.saturating_sub(span_us));
+            let from_us = connection.settled_us.max(self.settled_us).max(now_us.saturating_sub(span_us));
             for direction in Direction::BOTH {
                 let (payer, class) = (connection.payer(direction), connection.flows[direction as usize].class_in);
                 if payer != SELF && class > 0 {
@@ -104,9 +104,10 @@ impl Ledger {
     /// Everything up to now; `shared`: as one of all, after `demand`.
     pub(crate) fn settle_connection(&mut self, id: u32, shared: bool) {
         let now_us = self.accounts.clock.now_us;
-        let Self { config, accounts, totals, tallies, connections, live, .. } = self;
+        let Self { config, accounts, totals, tallies, connections, live, settled_us, .. } = self;
         let connection = &mut connections[id as usize];
-        let from_us = connection.settled_us.max(now_us.saturating_sub(config.span_most_us()));
+        // An idle one was passed over by the latest settlement, which would have changed nothing of it.
+        let from_us = connection.settled_us.max(*settled_us).max(now_us.saturating_sub(config.span_most_us()));
         let us = now_us - from_us;
         if us == 0 {
             return;
