@@ -8,6 +8,7 @@ export default defineConfig({
         test: {
           name: 'ts',
           include: ['ts/**/*.test.ts', 'scripts/**/*.test.ts'],
+          setupFiles: ['ts/testing/chance.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
