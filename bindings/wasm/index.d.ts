@@ -109,6 +109,7 @@ export class Credit {
   connectionOpen(now_us: number, previous: number, next: number, announced: number): number;
   connectionAnnounced(now_us: number, connection: number, direction: number, announced: number): boolean;
   connectionOwn(now_us: number, connection: number, own: number): void;
+  connectionKeep(now_us: number, connection: number): void;
   connectionClose(now_us: number, connection: number): void;
   charge(connection: number, direction: number, credits: number, bytes: number): void;
   charges(records: Float64Array, count: number): number;

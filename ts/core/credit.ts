@@ -293,6 +293,8 @@ export interface CreditBinding {
   connectionAnnounced(now_us: number, connection: number, direction: number, announced: number): boolean;
   /** The class this node adds: the client's own flow, or the server's beside what turns round. */
   connectionOwn(now_us: number, connection: number, own: number): void;
+  /** What comes to a connection's end, which is this node, stays here from now on instead of turning round: a circle of its own. */
+  connectionKeep(now_us: number, connection: number): void;
   /** Settled to now and forgotten. */
   connectionClose(now_us: number, connection: number): void;
 

@@ -135,6 +135,7 @@ const CREDIT_TAKES: { [K in keyof CreditBinding]: Kind[] } = {
   connectionOpen: ['number', 'number', 'number', 'number'],
   connectionAnnounced: ['number', 'number', 'number', 'number'],
   connectionOwn: ['number', 'number', 'number'],
+  connectionKeep: ['number', 'number'],
   connectionClose: ['number', 'number'],
   charge: ['number', 'number', 'number', 'number'],
   charges: ['numbers', 'number'],

@@ -104,6 +104,7 @@ export function operations(create: CreateCredit, seed: number, count: number, ea
     () => credit.connectionOpen(now_us, upTo(9) - 1, upTo(9) - 1, upTo(10)),
     () => credit.connectionAnnounced(now_us, upTo(24), upTo(2), upTo(10)),
     () => credit.connectionOwn(now_us, upTo(24), upTo(9)),
+    () => credit.connectionKeep(now_us, upTo(24)),
     () => credit.connectionClose(now_us, upTo(24)),
     () => credit.charge(upTo(24), upTo(2), amount(), amount()),
     () => credit.charge(upTo(24), upTo(2), upTo(1e5), upTo(1e6)),

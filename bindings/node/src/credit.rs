@@ -87,6 +87,11 @@ impl Credit {
     }
 
     #[napi]
+    pub fn connection_keep(&mut self, now_us: f64, connection: f64) -> Result<()> {
+        self.0.connection_keep(now_us, connection).map_err(thrown)
+    }
+
+    #[napi]
     pub fn connection_close(&mut self, now_us: f64, connection: f64) -> Result<()> {
         self.0.connection_close(now_us, connection).map_err(thrown)
     }

@@ -89,6 +89,11 @@ impl Credit {
         self.0.connection_own(now_us, connection, own).map_err(thrown)
     }
 
+    #[wasm_bindgen(js_name = connectionKeep)]
+    pub fn connection_keep(&mut self, now_us: f64, connection: f64) -> Result<(), JsError> {
+        self.0.connection_keep(now_us, connection).map_err(thrown)
+    }
+
     #[wasm_bindgen(js_name = connectionClose)]
     pub fn connection_close(&mut self, now_us: f64, connection: f64) -> Result<(), JsError> {
         self.0.connection_close(now_us, connection).map_err(thrown)

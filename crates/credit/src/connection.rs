@@ -171,6 +171,8 @@ pub(crate) struct Connection {
     /// What this node adds.
     pub own: u8,
     pub rented: bool,
+    /// What comes forward stays here instead of turning round.
+    pub keeps: bool,
     pub flows: [Flow; 2],
 }
 
@@ -203,6 +205,7 @@ impl Connection {
             threshold: 0,
             own: 0,
             rented: false,
+            keeps: false,
             flows: [Flow::default(); 2],
         }
     }

@@ -383,6 +383,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// What comes to this connection's end, which is this node, stays here from now on instead of turning round: a circle of its own.
+    pub fn connection_keep(&mut self, now_us: u64, id: u32, out: &mut Vec<Change>) -> Result<(), Refusal> {
+        self.accounts.advance(now_us);
+        if self.connection(id)?.next != SELF {
+            return Err(Refusal::Ends);
+        }
+        self.settle_connection(id, false);
+        self.connections[id as usize].keeps = true;
+        self.active.insert(id);
+        self.announce(id, false, out);
+        Ok(())
+    }
+
     /// Settled to now and forgotten.
     pub fn connection_close(&mut self, now_us: u64, id: u32) -> Result<(), Refusal> {
         self.accounts.advance(now_us);

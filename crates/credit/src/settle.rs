@@ -155,7 +155,7 @@ impl Ledger {
                 let rent = left.min(connection.arrears);
                 connection.arrears -= rent;
                 // What comes home was not carried for anybody.
-                let home = payee == SELF && direction == Direction::Backward;
+                let home = payee == SELF && (direction == Direction::Backward || connection.keeps);
                 let always = if config.free || home { 0 } else { share_of(left, config.always_share).min(left - rent) };
                 left -= rent + always;
                 (flow.rent, flow.always) = (flow.rent + rent, flow.always + always);
@@ -190,12 +190,11 @@ impl Ledger {
             flow.moved = 0;
 
             if payee == SELF {
-                match direction {
-                    Direction::Forward => {
-                        turned = left;
-                        totals.turned += u128::from(left);
-                    }
-                    Direction::Backward => totals.home += u128::from(left),
+                if direction == Direction::Forward && !connection.keeps {
+                    turned = left;
+                    totals.turned += u128::from(left);
+                } else {
+                    totals.home += u128::from(left);
                 }
                 continue;
             }
@@ -248,7 +247,7 @@ impl Ledger {
     pub(crate) fn announce(&mut self, id: u32, periodic: bool, out: &mut Vec<Change>) {
         let Self { config, accounts, connections, live, .. } = self;
         let connection = &mut connections[id as usize];
-        let Connection { own, rented, threshold, .. } = *connection;
+        let Connection { own, rented, keeps, threshold, .. } = *connection;
         let mut rent = if rented && !config.free { config.rent_due(*live, 1_000_000) } else { 0 };
         let mut turned = 0;
         for direction in Direction::BOTH {
@@ -276,7 +275,7 @@ impl Ledger {
             let left = if flow.is_split() { lately } else { now }.saturating_sub(flow.load_rate.into());
             let class = match (payee, payer, direction) {
                 (SELF, _, Direction::Forward) => {
-                    turned = left;
+                    turned = if keeps { 0 } else { left };
                     0
                 }
                 (SELF, _, Direction::Backward) => 0,

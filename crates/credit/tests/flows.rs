@@ -112,6 +112,27 @@ fn an_exit_turns_round_what_is_left_and_adds_its_own_and_it_comes_home() {
 }
 
 #[test]
+fn a_circle_keeps_at_its_end_what_comes_and_turns_nothing_round() {
+    let mut home = ledger(quiet());
+    let (first, last) = (rich(&mut home), rich(&mut home));
+    let mut out = Vec::new();
+    let begins = home.connection_open(0, SELF, first, 5, &mut out).unwrap();
+    assert_eq!(home.connection_keep(0, begins, &mut out), Err(Refusal::Ends), "it does not end here");
+    let ends = home.connection_open(0, last, SELF, 6, &mut out).unwrap();
+    out.clear();
+    home.connection_keep(0, ends, &mut out).unwrap();
+    let none = Change::Announce { connection: ends, direction: Direction::Backward, class: 0 };
+    assert_eq!(out, [none], "what was announced back is taken back");
+    pass(&mut home, 0, 1000);
+    audit(&mut home, 1000 * S);
+    let books = home.books(1000 * S).totals;
+    // Nothing is charged of what comes home.
+    assert_eq!((books.own, books.home, books.turned, books.always), (256_000_000, 1_024_000_000, 0, 0));
+    let [first, last] = rows(&mut home, 1000 * S).try_into().unwrap();
+    assert_eq!((first.mirror_books.spent, last.mirror_books.earned), (256_000_000, 1_024_000_000));
+}
+
+#[test]
 fn who_cannot_pay_is_throttled_alike_on_all_connections_and_not_cut() {
     let mut ledger = ledger(Config { increase: 200_000, half_life_us: 1 << 40, ..quiet() });
     let (poor, b) = (stranger(&mut ledger, 0), rich(&mut ledger));

@@ -20,6 +20,7 @@ enum Step {
     Open { previous: u32, next: u32, class: u8 },
     Announced { connection: u32, backward: bool, class: u8 },
     Own { connection: u32, class: u8 },
+    Keep { connection: u32 },
     Close { connection: u32 },
     Charge { connection: u32, backward: bool, credits: u64, bytes: u64 },
     Settle,
@@ -62,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (connection(), any::<bool>(), 0..10u8)
             .prop_map(|(connection, backward, class)| Step::Announced { connection, backward, class }),
         1 => (connection(), 0..10u8).prop_map(|(connection, class)| Step::Own { connection, class }),
+        1 => connection().prop_map(|connection| Step::Keep { connection }),
         1 => connection().prop_map(|connection| Step::Close { connection }),
         2 => (connection(), any::<bool>(), amount(), amount())
             .prop_map(|(connection, backward, credits, bytes)| Step::Charge { connection, backward, credits, bytes }),
@@ -106,6 +108,7 @@ fn take(ledger: &mut Ledger, now_us: u64, step: &Step, out: &mut Vec<Change>) {
             assert!(!taken || (known && class < 9));
         }
         Step::Own { connection, class } => drop(ledger.connection_own(now_us, connection, class, out)),
+        Step::Keep { connection } => drop(ledger.connection_keep(now_us, connection, out)),
         Step::Close { connection } => drop(ledger.connection_close(now_us, connection)),
         Step::Charge { connection, backward, credits, bytes } => {
             ledger.charge(connection, direction(backward), credits, bytes);

@@ -23,6 +23,7 @@ enum Step {
     Open { previous: u8, next: u8, class: u8 },
     Announced { connection: u8, backward: bool, class: u8 },
     Own { connection: u8, class: u8 },
+    Keep { connection: u8 },
     Close { connection: u8 },
     Charge { connection: u8, backward: bool, credits: u64, bytes: u64 },
     Settle,
@@ -99,6 +100,7 @@ fuzz_target!(|input: Input| {
             Step::Own { connection, class } => {
                 let _ = ledger.connection_own(now_us, connection.into(), class, &mut out);
             }
+            Step::Keep { connection } => drop(ledger.connection_keep(now_us, connection.into(), &mut out)),
             Step::Close { connection } => drop(ledger.connection_close(now_us, connection.into())),
             Step::Charge { connection, backward, credits, bytes } => {
                 ledger.charge(connection.into(), direction(backward), credits, bytes);

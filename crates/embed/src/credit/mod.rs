@@ -207,6 +207,12 @@ impl EmbeddedCredit {
         ledger.connection_own(now_us, connection, announced(own), changes).map_err(refused)
     }
 
+    pub fn connection_keep(&mut self, now_us: f64, connection: f64) -> Result<(), Failure> {
+        let (now_us, connection) = (time(now_us)?, self::connection(connection)?);
+        let State { ledger, changes, .. } = self.state()?;
+        ledger.connection_keep(now_us, connection, changes).map_err(refused)
+    }
+
     pub fn connection_close(&mut self, now_us: f64, connection: f64) -> Result<(), Failure> {
         self.ledger()?.connection_close(time(now_us)?, self::connection(connection)?).map_err(refused)
     }
