@@ -92,7 +92,7 @@ export interface EngineBinding {
   /** `hops`: id (32) and onion key (1216) of each, one after the other; `suite` '' for what suits this CPU; `flow` a class of credits, 0 for none. */
   circuitOpen(now_us: number, hops: Uint8Array, sizeClass: string, suite: string, flow: number): number;
   circuitClose(now_us: number, circuit: number): void;
-  /** JSON `{packets_forward, packets_backward, bytes_forward, bytes_backward}`, or ''. */
+  /** JSON of `CircuitStats` without its circuit and role, or ''. */
   circuitStats(circuit: number): string;
   /** What this engine adds to a circuit that begins or ends here: a class of credits per second, 0 (none) to 8. */
   circuitFlow(now_us: number, circuit: number, creditClass: number): void;

@@ -278,6 +278,9 @@ export interface CircuitStats {
   packets_backward: number;
   bytes_forward: number;
   bytes_backward: number;
+  /** Credits that it was given here, and that came home of it, as of the latest settlement. */
+  credits_paid: number;
+  credits_home: number;
 }
 
 /** What a node counts, since it has started. */

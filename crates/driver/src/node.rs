@@ -283,6 +283,8 @@ impl Node {
                 packets_backward: i.packets_backward,
                 bytes_forward: i.bytes_forward,
                 bytes_backward: i.bytes_backward,
+                credits_paid: i.credits_paid,
+                credits_home: i.credits_home,
             })));
         });
     }

@@ -96,6 +96,8 @@ pub struct CircuitStats {
     pub packets_backward: u64,
     pub bytes_forward: u64,
     pub bytes_backward: u64,
+    pub credits_paid: u64,
+    pub credits_home: u64,
 }
 
 /// CPU time of the calling thread so far.

@@ -7,7 +7,7 @@ use wayfare_engine::{Account, Additions};
 use crate::engine::EmbeddedEngine;
 use crate::failure::Failure;
 use crate::options;
-use crate::stats::{Carried, Stats, json};
+use crate::stats::{CircuitStats, Stats, json};
 
 fn circuit(id: f64) -> Result<u32, Failure> {
     options::id(id, "a circuit")
@@ -128,7 +128,7 @@ impl EmbeddedEngine {
     pub fn circuit_stats(&mut self, id: f64) -> Result<String, Failure> {
         let state = self.open()?;
         let info = state.engine.circuit_info(circuit(id)?);
-        Ok(info.map_or_else(String::new, |info| json(&Carried::from(info))))
+        Ok(info.map_or_else(String::new, |info| json(&CircuitStats::from(info))))
     }
 
     pub fn connection_open(&mut self, now_us: f64, over: f64) -> Result<u32, Failure> {

@@ -60,10 +60,20 @@ impl Stats {
     }
 }
 
-impl From<CircuitInfo> for Carried {
+/// One of this node's own circuits.
+#[derive(Serialize)]
+pub(crate) struct CircuitStats {
+    #[serde(flatten)]
+    carried: Carried,
+    credits_paid: u64,
+    credits_home: u64,
+}
+
+impl From<CircuitInfo> for CircuitStats {
     fn from(info: CircuitInfo) -> Self {
-        let CircuitInfo { packets_forward, packets_backward, bytes_forward, bytes_backward } = info;
-        Self { packets_forward, packets_backward, bytes_forward, bytes_backward }
+        let CircuitInfo { packets_forward, packets_backward, bytes_forward, bytes_backward, .. } = info;
+        let carried = Carried { packets_forward, packets_backward, bytes_forward, bytes_backward };
+        Self { carried, credits_paid: info.credits_paid, credits_home: info.credits_home }
     }
 }
 

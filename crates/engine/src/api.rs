@@ -190,10 +190,13 @@ pub struct Stats {
 }
 
 /// One circuit of this node's own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CircuitInfo {
     pub packets_forward: u64,
     pub packets_backward: u64,
     pub bytes_forward: u64,
     pub bytes_backward: u64,
+    /// Credits that it was given here, and that came home of it, as of the latest settlement.
+    pub credits_paid: u64,
+    pub credits_home: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wayfare_credit::Direction;
+use wayfare_credit::{Direction, Flow};
 use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
@@ -63,7 +63,18 @@ pub(crate) struct ClientCircuit {
     /// Bytes away from the client, and back, since the ledger was told, while it pays. See [`count_moved`].
     pub moved: [u64; 2],
     pub credit: Credit,
+    /// It leads back here.
+    pub circle: Option<Circle>,
     pub info: CircuitInfo,
+}
+
+/// A circuit of this node's own that ends here as well: what comes home of its credits stays.
+#[derive(Clone, Copy)]
+pub(crate) struct Circle {
+    /// By which its end knows its set-up.
+    pub tag: [u8; 16],
+    /// Its end, once the set-up has come round.
+    pub end: Option<CircuitId>,
 }
 
 /// Counts what a circuit has moved at the end that is here; `touched` has each once whose count is not 0.
@@ -118,7 +129,8 @@ impl Circuit {
 }
 
 impl Engine {
-    /// Begins a circuit; `CircuitUp` or `CircuitDown` follows. A link to the first hop must be up.
+    /// Begins a circuit; `CircuitUp` or `CircuitDown` follows. A link to the first hop must be up. One whose last hop is this node is a
+    /// circle: it carries credits alone, and keeps what comes home of them ([0011](../../../docs/decisions/0011-credits.md)).
     ///
     /// # Errors
     /// `SetupUnreachable` without a link to the first hop, `SetupClass` when that link does not carry the class,
@@ -155,6 +167,7 @@ impl Engine {
         let (setup, message) =
             ClientSetup::build(hops, suite, class, minute, &mut *self.random).map_err(|_| Reason::SetupMalformed)?;
         let id = self.next_circuit_id();
+        let circle = (last.node == self.id).then(|| Circle { tag: setup.exit_tag(), end: None });
         let connection = self.credit_open(now, id, (None, Some(link)), flow)?;
         let credit = Credit { connection: Some(connection), ..Credit::default() };
         let backward_cid = match self.table.give(link, id, class, Duty::Client) {
@@ -178,9 +191,13 @@ impl Engine {
             weight: 0,
             moved: [0; 2],
             credit,
-            info: CircuitInfo { packets_forward: 0, packets_backward: 0, bytes_forward: 0, bytes_backward: 0 },
+            circle,
+            info: CircuitInfo::default(),
         };
         self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
+        if let Some(Circle { tag, .. }) = circle {
+            self.circles.insert(tag, id);
+        }
         self.credit_apply(now);
         self.credit_weigh(connection);
         self.setups.push_back((now + SETUP_TIMEOUT, id));
@@ -254,10 +271,27 @@ impl Engine {
 
     /// What one of this node's own circuits carried.
     pub fn circuit_info(&self, id: CircuitId) -> Option<CircuitInfo> {
-        match self.circuits.get(&id)? {
-            Circuit::Client(c) => Some(c.info),
-            _ => None,
+        let Circuit::Client(c) = self.circuits.get(&id)? else { return None };
+        let flow = |credit: Credit, direction| self.credits.ledger.flow(credit.connection?, direction).ok();
+        let home = match c.circle {
+            None => flow(c.credit, Direction::Backward),
+            Some(Circle { end, .. }) => {
+                end.and_then(|end| self.circuits.get(&end)).and_then(|end| flow(end.credit(), Direction::Forward))
+            }
+        };
+        let paid = flow(c.credit, Direction::Forward).map_or(0, |flow| flow.passed);
+        Some(CircuitInfo { credits_paid: paid, credits_home: home.map_or(0, Flow::rest), ..c.info })
+    }
+
+    /// A set-up for which this node is the exit is one of its own, which has come round: its end keeps what comes.
+    pub(crate) fn close_circle(&mut self, now: Instant, begin: CircuitId, end: CircuitId, connection: u32) {
+        if let Some(Circuit::Client(begin)) = self.circuits.get_mut(&begin) {
+            begin.circle.iter_mut().for_each(|circle| circle.end = Some(end));
         }
+        let credits = &mut self.credits;
+        let now_us = credits.us(now);
+        let _ = credits.ledger.connection_keep(now_us, connection, &mut credits.changes);
+        credits.wake(now);
     }
 
     /// Forgets a circuit, takes its ids back and tells the neighbours, except over the link `from` it was told by or that
@@ -279,6 +313,9 @@ impl Engine {
             }
             Circuit::Client(c) => {
                 self.table.take(c.backward_cid);
+                if let Some(circle) = c.circle {
+                    self.circles.remove(&circle.tag);
+                }
                 if c.path.is_some() || c.forward_cid != 0 {
                     tell.push(Next { link: c.link, cid: c.forward_cid });
                 }

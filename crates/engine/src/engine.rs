@@ -1,6 +1,6 @@
 //! The engine's state, its links, and the order in which it is asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) stats: Stats,
     pub(crate) credits: Credits,
     pub(crate) adding: Adding,
+    /// Circuits that lead back here, by what their set-ups are known by when they do.
+    pub(crate) circles: BTreeMap<[u8; 16], CircuitId>,
     pub(crate) draining: bool,
     pub(crate) forwarding: bool,
     /// What inner datagrams are copied into.
@@ -122,6 +124,7 @@ impl Engine {
             setups: VecDeque::new(),
             links: IdMap::default(),
             inner,
+            circles: BTreeMap::new(),
             secrets: Vec::new(),
             replays: ReplayCache::new(0, replays_max(&config.limits)),
             outputs: VecDeque::new(),

@@ -62,8 +62,9 @@ impl Engine {
             return Err(Reason::SetupClass);
         }
         let prev = Next { link, cid: back_cid };
+        let circle = self.circles.get(&opened.replay_tag).copied();
         match opened.role {
-            Role::Exit if !self.config.roles.exit => Err(Reason::SetupRole),
+            Role::Exit if circle.is_none() && !self.config.roles.exit => Err(Reason::SetupRole),
             Role::Relay { .. } if !self.config.roles.relay => Err(Reason::SetupRole),
             Role::Exit => {
                 let id = self.next_circuit_id();
@@ -81,6 +82,7 @@ impl Engine {
                 let circuit =
                     ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0, moved: [0; 2], credit };
                 self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
+                circle.into_iter().for_each(|begin| self.close_circle(now, begin, id, connection));
                 self.stats.setups_accepted += 1;
                 let message = opened.reply.origin();
                 self.send_control(link, &Control::Reply { back_cid, forward_cid, message });

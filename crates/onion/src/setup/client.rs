@@ -92,6 +92,11 @@ impl ClientSetup {
         Ok((Self { hops: pending, suite, class, start: rng.next_u64() }, message))
     }
 
+    /// By what the exit tells this set-up from others: see [`OpenedSetup::replay_tag`](super::OpenedSetup::replay_tag).
+    pub fn exit_tag(&self) -> [u8; 16] {
+        self.hops.last().map_or([0; 16], |hop| hop.exports.replay)
+    }
+
     /// The circuit, when the reply proves that every hop holds its onion key.
     ///
     /// # Errors
