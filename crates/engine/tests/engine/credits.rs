@@ -243,3 +243,42 @@ fn what_moves_counts_for_the_next_hop_wherever_it_waits() {
     let flow = n.nodes[1].circuit_credits()[0].flows[0];
     assert!((200_000..300_000).contains(&flow.bytes) && flow.load == 0, "{flow:?}");
 }
+
+/// A circuit that leads back to the node which set it up: what comes home stays, and is more where a value on the way makes it more, which
+/// its own flow ends. An exit it is for itself alone.
+#[test]
+fn a_circle_brings_home_what_values_make_of_it_until_they_have_followed() {
+    let mut n = network(3);
+    n.run(20 * SECOND, |_| false);
+    // At 2 a credit of 1's is worth four of 3's.
+    let (now, one) = (n.now, n.nodes[1].id());
+    n.lose_links(1);
+    let kept = n.nodes[2].credits_export(now).into_iter().find(|account| account.peer == one).unwrap();
+    assert_eq!(n.nodes[2].credits_restore(now, 0, &[Account { value: 2 << 32, ..kept }]), 1);
+    [0, 2, 3, 4].into_iter().for_each(|other| n.join(other, 1, Wire::default()));
+    let hops = [2, 3, 1].map(|node| n.hop(node));
+    let id = n.nodes[1].circuit_open_with(now, &hops, SizeClass::M, None, 2).unwrap();
+    n.wait(1, "the circle", |e| *e == Event::CircuitUp(id));
+    let credits = |n: &mut Network, seconds: u32| {
+        n.run(seconds * SECOND, |_| false);
+        let info = n.nodes[1].circuit_info(id).unwrap();
+        (info.credits_paid, info.credits_home)
+    };
+    let (paid, home) = credits(&mut n, 4);
+    assert!(home > 2 * paid && paid >= 8_000, "{paid} became {home}");
+    let before = credits(&mut n, 30);
+    let after = credits(&mut n, 30);
+    let [paid, home] = [after.0 - before.0, after.1 - before.1];
+    assert!((110_000..=120_000).contains(&paid) && home <= paid && home >= paid * 9 / 10, "{paid} became {home}");
+    assert_eq!(n.nodes[1].circuit_credits().len(), 2, "it begins and ends here");
+
+    // To others this node is no exit; and the circle's end goes with it.
+    let hops = [2, 1].map(|node| n.hop(node));
+    let now = n.now;
+    let other = n.nodes[3].circuit_open_with(now, &hops, SizeClass::M, None, 2).unwrap();
+    n.wait(3, "the refusal", |e| *e == Event::CircuitDown { circuit: other, reason: Reason::SetupRole });
+    let now = n.now;
+    n.nodes[1].circuit_close(now, id);
+    n.run(SECOND, |_| false);
+    assert!((0..5).all(|node| n.nodes[node].circuit_credits().is_empty()));
+}
