@@ -85,6 +85,7 @@ const accounts: AccountsReport = describeCredits(
         reportIncrease: 100,
         contributed: 120,
         value: -1,
+        valueLately: -1,
         increase: 100,
         expected: 100,
         connections: 2,
@@ -124,7 +125,7 @@ const accounts: AccountsReport = describeCredits(
   null,
   () => -180,
 );
-const credits = { ...accounts, circuits: [] };
+const credits = { ...accounts, circuits: [], circle: null };
 
 let server: AdminServer;
 let port: number;

@@ -6,7 +6,7 @@
 import { type Descriptor, onionKeyAt } from '../base/directory.js';
 import { asWayfareError, NetworkError, WayfareError } from '../base/errors.js';
 import type { Clock, Log, Random } from '../base/ports.js';
-import type { CircuitId, NodeHost, SizeClass } from '../core/host.js';
+import type { CircuitId, HopSpec, NodeHost, SizeClass } from '../core/host.js';
 import { within } from '../core/timing.js';
 import { SizeClasses } from './classes.js';
 import { choosePath } from './path.js';
@@ -46,8 +46,13 @@ export interface BuilderParts {
   flow?: number;
 }
 
+/** A path as the host takes it; a node without a key for now has an empty one, which is refused. */
+export function hopsOf(path: readonly Descriptor[], now_s: number): HopSpec[] {
+  return path.map((node) => ({ id: node.id, onionKey: onionKeyAt(node, now_s)?.key ?? new Uint8Array() }));
+}
+
 /** The core's own choice where every hop takes it; else the suite that all nodes must take. */
-function suiteOf(path: Descriptor[]): { suite?: 'chacha20poly1305' } {
+export function suiteOf(path: readonly Descriptor[]): { suite?: 'chacha20poly1305' } {
   return path.every((hop) => hop.suites.includes('aes128gcm')) ? {} : { suite: 'chacha20poly1305' };
 }
 
@@ -148,8 +153,7 @@ export class Builder {
       const { code, message, hint } = asWayfareError(error, 'link_failed');
       throw new EntryError(code, message, { hint, cause: error });
     }
-    const now_s = clock.now_ms() / 1000;
-    const hops = path.map((d) => ({ id: d.id, onionKey: onionKeyAt(d, now_s)?.key ?? new Uint8Array() }));
+    const hops = hopsOf(path, clock.now_ms() / 1000);
     for (;;) {
       const sizeClass = this.#classes.of(nodes, atLeast);
       try {

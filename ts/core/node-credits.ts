@@ -36,6 +36,8 @@ export interface NeighbourCredits extends KeptAccount {
   report: number | null;
   /** What it last said that it mints for us, credits per second; `null` likewise. */
   reportIncrease: number | null;
+  /** What `value` was lately: credits pass at the less favourable of both. */
+  valueLately: number;
   /** The rate at which `account` rises by itself. */
   increase: number;
   /** Ends of circuits at it. */

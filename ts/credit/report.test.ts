@@ -28,6 +28,7 @@ const neighbour = (peer: string, change: Partial<NeighbourCredits> = {}): Neighb
   reportIncrease: 10,
   contributed: 50,
   value: 0,
+  valueLately: 0,
   increase: 10,
   expected: 10,
   connections: 1,
@@ -110,7 +111,7 @@ test('a first look has nothing to compare with, and says so', () => {
 
 test('both views, flows, rewards and prices stand in the table', () => {
   const circuits = [circuit(flow({ in: 2, out: 1, paid: 4000, load: 70, charged: 70, bytes: 140 }))];
-  const text = creditsText({ ...describeCredits(after, before, () => -520), circuits });
+  const text = creditsText({ ...describeCredits(after, before, () => -520), circuits, circle: null });
   for (const part of [
     'aaaaaaaaaaaaaaaa',
     '450',

@@ -47,6 +47,20 @@ export interface AccountsReport extends Omit<NodeCredits, 'neighbours'> {
 export interface CreditsReport extends AccountsReport {
   /** All circuits that this node has a part in. */
   circuits: CircuitCredits[];
+  /** The circle of credits that this node runs, since it gains; `null` where there is none. */
+  circle: CreditCircle | null;
+}
+
+/** A circuit of a node's own that leads back to it, and through which credits become more. */
+export interface CreditCircle {
+  /** The host's number of it. */
+  circuit: number;
+  /** The nodes between, in their order. */
+  path: readonly string[];
+  /** The class of credits that goes round. */
+  flow: number;
+  /** What a credit that goes round becomes, by what neighbours quote. */
+  gain: number;
 }
 
 /** What a node keeps of what passes, credits. */

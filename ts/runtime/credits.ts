@@ -5,8 +5,9 @@
  * Invariant: accounts are on disk before neighbours are told of them.
  */
 import type { AccountStore, Price, Reputation, StoredAccount } from '../base/credit.js';
-import { asWayfareError } from '../base/errors.js';
-import type { Clock, Log } from '../base/ports.js';
+import type { Descriptor } from '../base/directory.js';
+import { asWayfareError, WayfareError } from '../base/errors.js';
+import type { Clock, Log, Random } from '../base/ports.js';
 import type { Route } from '../circuit/pool.js';
 import type { NodeHost } from '../core/host.js';
 import type { CircuitCredits, KeptAccount, NeighbourCredits, NodeCredits } from '../core/node-credits.js';
@@ -18,24 +19,35 @@ import { AccountKeeper } from '../credit/keeper.js';
 import { type FlowAsked, Priorities } from '../credit/priorities.js';
 import { type AccountsReport, type CreditsReport, describeCredits } from '../credit/report.js';
 import { flowClassOf, withFlowClass } from '../egress/isolation.js';
+import type { Protocols } from '../session/protocols.js';
+import type { Session } from '../transport/session.js';
+import { Circles, QUOTES_PROTOCOL } from './circles.js';
 import type { CreditNodeOptions } from './options.js';
 
 const LOOK_EVERY_MS = 10_000;
 const FRESH_MS = 1000;
 /** Credits per second: the smallest class covers the rent of any one table (docs/decisions/0011-credits.md). */
 const FLOW_DEFAULT = 1000;
+const KEPT_TO_ITSELF = new WayfareError('control_malformed', 'this node keeps its values to itself');
 /** Neighbours whose totals are remembered after they left. */
 const REMEMBERED_MAX = 10_000;
 
 export interface CreditSideParts {
+  self: string;
   host: NodeHost;
   clock: Clock;
+  random: Random;
   log: Log;
   options: CreditNodeOptions;
   /** Where accounts outlive the process; without one they do not. */
   store?: AccountStore;
   /** This node's circuits, those built ahead included. */
   routes(): readonly Route[];
+  /** This node's own descriptor, `null` for one that serves nobody, and others'. */
+  descriptor(): Descriptor | null;
+  descriptorOf(id: string): Descriptor | undefined;
+  session(peer: string): Session | undefined;
+  protocols: Protocols;
 }
 
 /** Totals of a neighbour from before its books here began. */
@@ -49,6 +61,7 @@ export class CreditSide {
   readonly #priorities: Priorities;
   readonly #flows: OwnFlows;
   readonly #keeper: AccountKeeper | null;
+  readonly #circles: Circles | null;
   readonly #before = new Map<string, Before>();
   #now: NodeCredits | null = null;
   #last: NodeCredits | null = null;
@@ -97,6 +110,12 @@ export class CreditSide {
         }
       },
     });
+    this.#circles =
+      options.circles === false ? null : new Circles({ ...parts, accounts: () => [...this.#refresh().values()] });
+    parts.protocols.handle(QUOTES_PROTOCOL, (_, stream) => {
+      const answered = this.#circles === null ? Promise.reject(KEPT_TO_ITSELF) : this.#circles.answer(stream);
+      answered.catch((error) => stream.writable.abort(error)).catch(() => {});
+    });
     this.#keeper =
       store === undefined
         ? null
@@ -125,6 +144,7 @@ export class CreditSide {
   }
 
   start(): void {
+    this.#circles?.start();
     const { clock, log } = this.#parts;
     this.#stop = every(
       clock,
@@ -168,7 +188,12 @@ export class CreditSide {
 
   report(): CreditsReport {
     const circuits = JSON.parse(this.#parts.host.creditsCircuits()) as CircuitCredits[];
-    return { ...this.accounts(), circuits };
+    return { ...this.accounts(), circuits, circle: this.#circles?.running ?? null };
+  }
+
+  /** Asks neighbours what they value credits at, and goes on with the circle that runs or looks for one. Done once a minute. */
+  async seekCircle(): Promise<void> {
+    await this.#circles?.look();
   }
 
   /** Without circuits, of which there may be many. */
@@ -181,6 +206,7 @@ export class CreditSide {
 
   close(): void {
     this.#stop();
+    this.#circles?.close();
     // What was never read is not to be written over.
     this.#keeper?.close(this.#restored);
   }

@@ -150,12 +150,18 @@ export class WayfareNode extends NodeEventTarget {
     });
     this.#entries = parts.entries;
     this.#credits = new CreditSide({
+      self: this.id,
       host,
       clock,
+      random,
       log,
+      protocols,
       options: options.credit ?? {},
       ...(parts.accounts !== undefined && { store: parts.accounts }),
       routes: () => this.#client.routes(),
+      descriptor: () => this.#presence.descriptor,
+      descriptorOf: (id) => this.#directory.get(id),
+      session: (id) => this.#neighbours.session(id),
     });
     this.#client = new ClientSide({
       self: this.id,
@@ -312,6 +318,12 @@ export class WayfareNode extends NodeEventTarget {
   accounts(): AccountsReport {
     this.#open();
     return this.#credits.accounts();
+  }
+
+  /** Looks for a circle of credits that gains, as is done once a minute. Without effect where this node serves nobody. */
+  seekCircle(): Promise<void> {
+    this.#open();
+    return this.#credits.seekCircle();
   }
 
   /** What neighbours have done for this node, less what they have had of it. */

@@ -75,6 +75,8 @@ export interface CreditNodeOptions {
    * `"host *.example.org = 16000"`, `"any = 1000"`, by destination; the first that fits decides.
    */
   add?: readonly string[];
+  /** Whether a relay looks for circles of credits that gain, and tells neighbours what it values theirs at for that. Default true. */
+  circles?: boolean;
   /** What all neighbours together get here without having done anything yet. Default 1,000,000. */
   increase?: number;
   /** Seconds in which what is on an account halves. Default 600. */
@@ -265,7 +267,10 @@ function checkExitChoice(options: ExitChoiceOptions): void {
     throw new UsageError('argument_invalid', 'egress.window_s must not be longer than egress.sequence_s');
 }
 
-const CREDIT: Record<Exclude<keyof CreditNodeOptions, 'free' | 'priorities' | 'add'>, [least: number, most: number]> = {
+const CREDIT: Record<
+  Exclude<keyof CreditNodeOptions, 'free' | 'priorities' | 'add' | 'circles'>,
+  [least: number, most: number]
+> = {
   flow: [0, 1e9],
   increase: [0, 1e12],
   halfLife_s: [1, 1e6],

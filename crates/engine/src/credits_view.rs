@@ -93,6 +93,7 @@ fn neighbour(peer: NodeId, row: &NeighbourRow, waited_bytes: u64) -> String {
     Json::object(|j| {
         j.set("peer", format_args!("\"{peer}\"")).set("account", row.account).set("mirror", row.mirror);
         j.set("contributed", row.contributed).set("value", octaves(row.value)).set("expected", row.expected);
+        j.set("valueLately", octaves(row.value_lately));
         j.set("increase", row.increase).set("connections", row.connections);
         // What it said of `mirror`: the other view of the same account.
         j.set("report", row.reported_us.map_or("null".into(), |_| row.report.to_string()));

@@ -74,6 +74,7 @@ export const Schema = z.strictObject({
       flow: z.int().min(0).max(1e9).default(1000),
       priorities: z.array(z.string().refine(isPriority)).default([]),
       add: z.array(z.string().refine(isAddition)).default([]),
+      circles: z.boolean().default(true),
       increase: z.int().min(0).max(1e12).default(1_000_000),
       half_life_s: z.int().min(1).max(1_000_000).default(600),
       always_share: z.number().min(0).max(1).default(0.01),
@@ -298,6 +299,11 @@ export const KEYS: Record<string, KeyInfo> = {
     valid: '"port 8080 = 64000", "host *.example.org = 16000" or "any = 1000", credits per second at the end',
     kind: 'list',
     sample: '["port 8080 = 64000"]',
+  },
+  'credit.circles': {
+    doc: 'Looks for circles of credits that gain, as a relay or exit, and tells neighbours what it values their credits at, as they need it for the same.',
+    valid: 'true or false',
+    kind: 'boolean',
   },
   'credit.increase': {
     doc: 'Credits per second that all neighbours together get here without having done anything yet.',

@@ -71,8 +71,15 @@ function flowRows(circuit: CircuitCredits): string[][] {
   ];
 }
 
+/** What goes round, and what comes of it. */
+function circleText(circle: CreditsReport['circle']): string {
+  if (circle === null) return 'none that gains';
+  const { path, flow, gain } = circle;
+  return `${rate(flow)} over ${path.map(shortId).join(', ')}, of which ${gain.toPrecision(3)} times comes home`;
+}
+
 export function creditsText(report: CreditsReport): string {
-  const { neighbours, circuits, rewards, fill, free, books } = report;
+  const { neighbours, circuits, rewards, fill, free, books, circle } = report;
   const out = [
     table([
       ['charges', free ? 'nothing: it contributes freely' : 'load, a share always, rent where the table is half full'],
@@ -81,6 +88,7 @@ export function creditsText(report: CreditsReport): string {
         `${credits(rewards.load)} for load, ${credits(rewards.always)} always, ${credits(rewards.rent)} rent`,
       ],
       ['own flows', `${credits(books.own)} spent, ${credits(books.home)} came home`],
+      ['circle', circleText(circle)],
       ['table', `${Math.round(fill * 100)} % full`],
     ]),
   ];
