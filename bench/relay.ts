@@ -23,6 +23,12 @@ export interface ShardFigures {
   passed_by_shard: number[];
 }
 
+/** A relay whose circuits pay beside one that has nothing to schedule, each beside the same floor in the same rounds. */
+export interface ScheduledFigures {
+  scheduled_by_floor: number[];
+  plain_by_floor: number[];
+}
+
 /** Circuits, neighbours and payload bytes of the size class. */
 const CASES: [name: string, circuits: number, neighbours: number, payload_bytes: number][] = [
   ['relay_1', 1, 2, 1202],
@@ -50,6 +56,8 @@ export const relay: Measurement = {
     }
     const shards = JSON.parse(await output(program, ['shards', '1000', '8', '1202'])) as ShardFigures;
     rows.push(compared('relay_2_shards', '× floor', shards.two_by_floor, shards.one_by_floor));
-    return { rows, rounds: { cases, shards } };
+    const scheduled = JSON.parse(await output(program, ['scheduled', '1000', '2', '1202'])) as ScheduledFigures;
+    rows.push(compared('relay_scheduled', '× floor', scheduled.scheduled_by_floor, scheduled.plain_by_floor));
+    return { rows, rounds: { cases, shards, scheduled } };
   },
 };

@@ -37,6 +37,8 @@ const USAGE: &str = "usage: wayfare-bench MEASUREMENT [SOCKS5 PROXY]
                    CPU time per packet of a relay on fast links, beside its floor
   shards CIRCUITS NEIGHBOURS PAYLOAD_BYTES
                    the same with two shards, beside one
+  scheduled CIRCUITS NEIGHBOURS PAYLOAD_BYTES
+                   the same where circuits pay and links have a rate, beside where neither is so
   flood            goodput of a relay at half load while as many hostile packets come, beside that without
   hop              CPU time per packet of a relay over QUIC's datagrams against that of a bare quinn datagram hop
   memory           bytes that an idle circuit holds at a relay
@@ -68,6 +70,10 @@ async fn measure(words: &[&str]) -> Result<String, Fault> {
     #[cfg(target_os = "linux")]
     if let ["shards", words @ ..] = words {
         return relay::shards(relay::case(words).ok_or_else(usage)?).map(|f| f.to_string());
+    }
+    #[cfg(target_os = "linux")]
+    if let ["scheduled", words @ ..] = words {
+        return relay::scheduled(relay::case(words).ok_or_else(usage)?).map(|f| f.to_string());
     }
     #[cfg(target_os = "linux")]
     if let ["flood"] = words {

@@ -41,6 +41,22 @@ pub fn shards(case: Case) -> Result<Value, Fault> {
     }))
 }
 
+/// A relay whose circuits pay, and whose links could fill up, beside one that has nothing to schedule, on the same core.
+pub fn scheduled(case: Case) -> Result<Value, Fault> {
+    let mut plain = Contest::start(case, Suite::Aes128Gcm, &mut |_| {})?;
+    let mut scheduled = Contest::start_scheduled(case, Suite::Aes128Gcm, &mut |_| {})?;
+    let (mut plain_by_floor, mut scheduled_by_floor) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (plain, scheduled) = (plain.round(ROUND)?, scheduled.round(ROUND)?);
+        plain_by_floor.push(plain.ours_ns / plain.floor_ns);
+        scheduled_by_floor.push(scheduled.ours_ns / scheduled.floor_ns);
+    }
+    Ok(json!({
+        "circuits": case.circuits, "neighbours": case.neighbours, "payload_bytes": case.class.payload_bytes(),
+        "plain_by_floor": plain_by_floor, "scheduled_by_floor": scheduled_by_floor,
+    }))
+}
+
 pub async fn run(case: Case) -> Result<Value, Fault> {
     let mut contest = Contest::start(case, Suite::Aes128Gcm, &mut |_| {})?;
     let mut quinn = if case.circuits == 1 { Some(hop::Quinn::start().await?) } else { None };

@@ -31,6 +31,7 @@ enum State {
 
 struct Circuit {
     state: Option<State>,
+    client: usize,
     exit: usize,
     forward_cid: u32,
     backward_cid: u32,
@@ -147,7 +148,7 @@ impl RelayNeighbours {
         let hops = [self.hops[0].clone(), self.hops[1 + exit].clone()];
         let (setup, message) = ClientSetup::build(&hops, suite, class, minute(), &mut self.random).map_err(text)?;
         let state = Some(State::Asked(setup));
-        self.circuits.push(Circuit { state, exit, forward_cid: 0, backward_cid: 0, backward_counter: 0 });
+        self.circuits.push(Circuit { state, client, exit, forward_cid: 0, backward_cid: 0, backward_counter: 0 });
         self.sessions.say(client, &Control::Setup { back_cid: next as u32 + 1, message });
         self.waiting[exit].push_back(next);
         self.under_way[exit] += 1;
@@ -158,6 +159,13 @@ impl RelayNeighbours {
     pub fn announce(&mut self, circuit: usize, class: u8) {
         let Some(&Circuit { exit, backward_cid: cid, .. }) = self.circuits.get(circuit) else { return };
         self.sessions.say(exit, &Control::Flow { cid, class });
+    }
+
+    /// Has both ends of a circuit announce a class to the relay.
+    pub fn announce_both(&mut self, circuit: usize, class: u8) {
+        self.announce(circuit, class);
+        let Some(&Circuit { client, forward_cid: cid, .. }) = self.circuits.get(circuit) else { return };
+        self.sessions.say(client, &Control::Flow { cid, class });
     }
 
     /// Circuits that are up.

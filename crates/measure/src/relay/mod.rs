@@ -87,6 +87,10 @@ const SLICE: Duration = Duration::from_millis(40);
 /// A link whose probes were answered too late is probed again after this.
 const PROBED_AGAIN: Duration = Duration::from_secs(11);
 const TRIES: usize = 4;
+/// No link of this machine sends so much.
+const OUT_OF_REACH_BYTES_PER_S: u64 = 1 << 36;
+/// 4,000 credits a second, of which two neighbours of the relay's have enough for a thousand circuits.
+const PAID_CLASS: u8 = 2;
 
 impl Contest {
     /// Starts both and sets the relay's circuits up, which takes about a millisecond for each; `progress` hears how many stand.
@@ -94,6 +98,32 @@ impl Contest {
     /// # Errors
     /// What the system refuses, a case beyond the limits, or a CPU without AES instructions.
     pub fn start(case: Case, suite: Suite, progress: &mut dyn FnMut(usize)) -> Result<Self, Fault> {
+        Self::start_with(case, suite, 0, progress)
+    }
+
+    /// The same with all that scheduling by credits needs: circuits that pay both ways, and links with a rate, which is out of reach.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_scheduled(case: Case, suite: Suite, progress: &mut dyn FnMut(usize)) -> Result<Self, Fault> {
+        let mut contest = Self::start_with(case, suite, OUT_OF_REACH_BYTES_PER_S, progress)?;
+        let relay = &mut contest.ours;
+        (0..case.circuits).for_each(|circuit| relay.generator.neighbours.announce_both(circuit, PAID_CLASS));
+        // Announced, and a settlement after it.
+        for _ in 0..40 {
+            relay.generator.idle(SLICE)?;
+        }
+        let flows = relay.middle.credits()?;
+        let paid = flows.iter().all(|credit| credit.flows.iter().all(|flow| flow.weight() > 0));
+        if flows.len() == case.circuits && paid { Ok(contest) } else { Err("not all circuits pay".into()) }
+    }
+
+    fn start_with(
+        case: Case,
+        suite: Suite,
+        link_bytes_per_s: u64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Self, Fault> {
         let bytes = case.packet_bytes();
         let bind = |plan: &Plan| Wires::bind(plan.neighbours()).map_err(|e| format!("no socket for a neighbour: {e}"));
         let plan = Plan::new(&case)?;
@@ -104,7 +134,7 @@ impl Contest {
 
         let plan = Plan::new(&case)?;
         let mut wires = bind(&plan)?;
-        let relay = Relay::start(case.shards, 0)?;
+        let relay = Relay::start(case.shards, link_bytes_per_s)?;
         let through = Through { address: relay.address(), id: relay.id(), onion_seed: ONION_SEED };
         let neighbours =
             pin::off_middle(|| RelayNeighbours::start(&through, &case, &plan, suite, &mut wires, progress))?;
