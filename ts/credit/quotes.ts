@@ -4,8 +4,9 @@
  *
  * Invariant: a quote moves no account. It says where a circle may be worth trying; what comes home says whether it is.
  */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { z } from 'zod';
+import { parseCbor } from '../base/cbor.js';
 import { fromHex, toHex } from '../base/hex.js';
 import type { Quotes } from './circles.js';
 
@@ -65,18 +66,11 @@ export function encodeQuotes(all: readonly NodeQuotes[]): Uint8Array {
 /** `null`: it does not parse, or is not of this node first. */
 export function decodeQuotes(from: string, data: Uint8Array): NodeQuotes[] | null {
   if (data.length > QUOTES_BYTES_MAX) return null;
-  let wire: unknown;
-  try {
-    wire = decode(data, { allowIndefinite: false, allowUndefined: false, allowBigInt: false });
-  } catch {
-    return null;
-  }
-  const parsed = Wire.safeParse(wire);
-  if (!parsed.success) return null;
-  const all = parsed.data.map(([node, quotes]) => ({
+  const all = parseCbor(data, Wire)?.map(([node, quotes]) => ({
     node: toHex(node),
     quotes: quotes.map(([peer, low, high]) => ({ peer: toHex(peer), low: low / PARTS, high: high / PARTS })),
   }));
+  if (all === undefined) return null;
   const fit = all[0]?.node === from && all.every(({ quotes }) => quotes.every(({ low, high }) => low <= high));
   return fit ? all : null;
 }

@@ -5,8 +5,9 @@
  * Invariant: a `Descriptor` that `readDescriptor` returned was signed by the node it names. Unknown fields are kept out
  * of the value but under the signature, so that later versions may add some.
  */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { z } from 'zod';
+import { parseCbor } from '../base/cbor.js';
 import { isNamePort } from '../base/config/index.js';
 import type { Descriptor } from '../base/directory.js';
 import { fromHex, toHex } from '../base/hex.js';
@@ -60,16 +61,6 @@ const Body = z.object({
       .optional(),
   }),
 });
-
-const STRICT = {
-  strict: true,
-  rejectDuplicateMapKeys: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowNaN: false,
-  allowInfinity: false,
-  allowBigInt: false,
-} as const;
 
 /** Signs a descriptor. Throws `RangeError` if it is too large to be taken by anyone. */
 export function signDescriptor(core: Core, seed: Uint8Array, descriptor: Descriptor): Uint8Array {
@@ -147,15 +138,8 @@ function reliableOf({ addresses, host }: { addresses: string[]; host?: string | 
 }
 
 function parseBody(body: Uint8Array): z.infer<typeof Body> | null {
-  let value: unknown;
-  try {
-    value = decode(body, STRICT);
-  } catch {
-    return null;
-  }
-  const result = Body.safeParse(value);
-  if (!result.success) return null;
-  const b = result.data;
+  const b = parseCbor(body, Body);
+  if (b === null) return null;
   const sane =
     b.expires > b.time &&
     b.expires - b.time <= LIFETIME_S_MAX &&

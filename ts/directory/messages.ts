@@ -3,8 +3,9 @@
  *
  * Invariant: every message fits `MESSAGE_BYTES_MAX`; whatever does not parse is refused as a whole.
  */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { z } from 'zod';
+import { parseCbor } from '../base/cbor.js';
 import { fromHex, toHex } from '../base/hex.js';
 import { DESCRIPTOR_BYTES_MAX } from './descriptor.js';
 
@@ -36,15 +37,8 @@ export function encodeMessage(message: Message): Uint8Array {
 /** `null`: it does not parse. */
 export function decodeMessage(data: Uint8Array): Message | null {
   if (data.length > MESSAGE_BYTES_MAX) return null;
-  let value: unknown;
-  try {
-    value = decode(data, { allowIndefinite: false, allowUndefined: false, allowBigInt: false });
-  } catch {
-    return null;
-  }
-  const parsed = Wire.safeParse(value);
-  if (!parsed.success) return null;
-  const wire = parsed.data;
+  const wire = parseCbor(data, Wire);
+  if (wire === null) return null;
   return wire[0] === 'digest'
     ? { type: 'digest', last: wire[1], held: wire[2].map(([id, seq]) => ({ id: toHex(id), seq })) }
     : { type: 'records', records: wire[1] };
