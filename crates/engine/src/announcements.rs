@@ -23,15 +23,16 @@ impl Engine {
             }
             return;
         }
-        let found = self.table.circuit(link, cid).and_then(|id| self.circuits.get_mut(&id));
-        let (credit, direction) = match found {
-            Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => (&mut c.credit, Direction::Backward),
-            Some(Circuit::Relay(c)) => (&mut c.credit, Direction::Forward),
-            Some(Circuit::Exit(c)) => (&mut c.credit, Direction::Forward),
-            Some(Circuit::Client(c)) => (&mut c.credit, Direction::Backward),
+        let found = self.table.circuit(link, cid).and_then(|id| self.circuits.get(&id));
+        let direction = match found {
+            Some(Circuit::Relay(c)) if c.backward_cid == Some(cid) => Direction::Backward,
+            Some(Circuit::Relay(_) | Circuit::Exit(_)) => Direction::Forward,
+            Some(Circuit::Client(_)) => Direction::Backward,
             None => return self.counters.count(Reason::CircuitUnknown),
         };
-        let Some(connection) = credit.connection else { return self.counters.count(Reason::CircuitUnknown) };
+        let Some(connection) = found.and_then(|circuit| circuit.credit().connection) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
         let credits = &mut self.credits;
         let now_us = credits.us(now);
         credits.ledger.connection_announced(now_us, connection, direction, class, &mut credits.changes);
@@ -47,12 +48,8 @@ impl Engine {
     /// [`Reason::CreditClass`] for no class; [`Reason::CircuitUnknown`] for no circuit that begins or ends here.
     pub fn circuit_flow(&mut self, now: Instant, id: CircuitId, class: u8) -> Result<(), Reason> {
         rate(class).ok_or(Reason::CreditClass)?;
-        let connection = match self.circuits.get(&id) {
-            Some(Circuit::Client(c)) => c.credit.connection,
-            Some(Circuit::Exit(c)) => c.credit.connection,
-            _ => None,
-        };
-        let connection = connection.ok_or(Reason::CircuitUnknown)?;
+        let ends_here = self.circuits.get(&id).filter(|circuit| !matches!(circuit, Circuit::Relay(_)));
+        let connection = ends_here.and_then(|circuit| circuit.credit().connection).ok_or(Reason::CircuitUnknown)?;
         let credits = &mut self.credits;
         let now_us = credits.us(now);
         let changed = credits.ledger.connection_own(now_us, connection, class, &mut credits.changes);
@@ -73,12 +70,8 @@ impl Engine {
                 }
                 Change::Drop { connection } => {
                     let id = self.credits.circuit_of(connection);
-                    match self.circuits.get_mut(&id) {
-                        Some(Circuit::Relay(c)) => c.credit.connection = None,
-                        Some(Circuit::Exit(c)) => c.credit.connection = None,
-                        Some(Circuit::Client(c)) => c.credit.connection = None,
-                        None => continue,
-                    }
+                    let Some(circuit) = self.circuits.get_mut(&id) else { continue };
+                    circuit.credit_mut().connection = None;
                     self.counters.count(Reason::CreditArrears);
                     self.end_circuit(now, id, Reason::CreditArrears, None);
                 }
@@ -112,11 +105,8 @@ impl Engine {
 
     /// Announces with a set-up what is known of its flow.
     pub(crate) fn announce_setup(&mut self, id: CircuitId, link: LinkId) {
-        let credit = match self.circuits.get_mut(&id) {
-            Some(Circuit::Relay(c)) => &mut c.credit,
-            Some(Circuit::Client(c)) => &mut c.credit,
-            _ => return,
-        };
+        let Some(circuit) = self.circuits.get_mut(&id) else { return };
+        let credit = circuit.credit_mut();
         credit.told = credit.wanted;
         let class = credit.told;
         if class > 0 {

@@ -10,6 +10,7 @@ use wayfare_types::{NodeId, Reason};
 use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, CircuitInfo, Event, Stats};
+use crate::circles::Circle;
 use crate::credits::Credit;
 use crate::engine::Engine;
 use crate::setup::PendingRelay;
@@ -68,15 +69,6 @@ pub(crate) struct ClientCircuit {
     pub info: CircuitInfo,
 }
 
-/// A circuit of this node's own that ends here as well: what comes home of its credits stays.
-#[derive(Clone, Copy)]
-pub(crate) struct Circle {
-    /// By which its end knows its set-up.
-    pub tag: [u8; 16],
-    /// Its end, once the set-up has come round.
-    pub end: Option<CircuitId>,
-}
-
 /// Counts what a circuit has moved at the end that is here; `touched` has each once whose count is not 0.
 #[inline]
 pub(crate) fn count_moved(
@@ -110,11 +102,19 @@ impl Circuit {
         }
     }
 
-    fn credit(&self) -> Credit {
+    pub fn credit(&self) -> Credit {
         match self {
             Self::Relay(c) => c.credit,
             Self::Exit(c) => c.credit,
             Self::Client(c) => c.credit,
+        }
+    }
+
+    pub fn credit_mut(&mut self) -> &mut Credit {
+        match self {
+            Self::Relay(c) => &mut c.credit,
+            Self::Exit(c) => &mut c.credit,
+            Self::Client(c) => &mut c.credit,
         }
     }
 
@@ -167,7 +167,7 @@ impl Engine {
         let (setup, message) =
             ClientSetup::build(hops, suite, class, minute, &mut *self.random).map_err(|_| Reason::SetupMalformed)?;
         let id = self.next_circuit_id();
-        let circle = (last.node == self.id).then(|| Circle { tag: setup.exit_tag(), end: None });
+        let circle = (last.node == self.id).then(|| Circle::new(&setup));
         let connection = self.credit_open(now, id, (None, Some(link)), flow)?;
         let credit = Credit { connection: Some(connection), ..Credit::default() };
         let backward_cid = match self.table.give(link, id, class, Duty::Client) {
@@ -195,9 +195,7 @@ impl Engine {
             info: CircuitInfo::default(),
         };
         self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
-        if let Some(Circle { tag, .. }) = circle {
-            self.circles.insert(tag, id);
-        }
+        self.begin_circle(circle, id);
         self.credit_apply(now);
         self.credit_weigh(connection);
         self.setups.push_back((now + SETUP_TIMEOUT, id));
@@ -275,23 +273,10 @@ impl Engine {
         let flow = |credit: Credit, direction| self.credits.ledger.flow(credit.connection?, direction).ok();
         let home = match c.circle {
             None => flow(c.credit, Direction::Backward),
-            Some(Circle { end, .. }) => {
-                end.and_then(|end| self.circuits.get(&end)).and_then(|end| flow(end.credit(), Direction::Forward))
-            }
+            Some(circle) => self.circle_end(circle).and_then(|end| flow(end.credit(), Direction::Forward)),
         };
         let paid = flow(c.credit, Direction::Forward).map_or(0, |flow| flow.passed);
         Some(CircuitInfo { credits_paid: paid, credits_home: home.map_or(0, Flow::rest), ..c.info })
-    }
-
-    /// A set-up for which this node is the exit is one of its own, which has come round: its end keeps what comes.
-    pub(crate) fn close_circle(&mut self, now: Instant, begin: CircuitId, end: CircuitId, connection: u32) {
-        if let Some(Circuit::Client(begin)) = self.circuits.get_mut(&begin) {
-            begin.circle.iter_mut().for_each(|circle| circle.end = Some(end));
-        }
-        let credits = &mut self.credits;
-        let now_us = credits.us(now);
-        let _ = credits.ledger.connection_keep(now_us, connection, &mut credits.changes);
-        credits.wake(now);
     }
 
     /// Forgets a circuit, takes its ids back and tells the neighbours, except over the link `from` it was told by or that
@@ -313,9 +298,7 @@ impl Engine {
             }
             Circuit::Client(c) => {
                 self.table.take(c.backward_cid);
-                if let Some(circle) = c.circle {
-                    self.circles.remove(&circle.tag);
-                }
+                self.forget_circle(c.circle);
                 if c.path.is_some() || c.forward_cid != 0 {
                     tell.push(Next { link: c.link, cid: c.forward_cid });
                 }

@@ -307,13 +307,13 @@ impl Engine {
 
     /// The connection, and its direction, whose packets this id's slot pays for.
     fn flow_of(&self, cid: u32) -> Option<(u32, Direction)> {
-        let (credit, direction) = match self.circuits.get(&self.table.owner(cid)?)? {
-            Circuit::Relay(c) if c.backward_cid == Some(cid) => (c.credit, Direction::Backward),
-            Circuit::Relay(c) => (c.credit, Direction::Forward),
-            Circuit::Exit(c) => (c.credit, Direction::Backward),
-            Circuit::Client(c) => (c.credit, Direction::Forward),
+        let circuit = self.circuits.get(&self.table.owner(cid)?)?;
+        let direction = match circuit {
+            Circuit::Relay(c) if c.backward_cid == Some(cid) => Direction::Backward,
+            Circuit::Relay(_) | Circuit::Client(_) => Direction::Forward,
+            Circuit::Exit(_) => Direction::Backward,
         };
-        Some((credit.connection?, direction))
+        Some((circuit.credit().connection?, direction))
     }
 
     /// What this node's own slots and ends have moved.

@@ -11,6 +11,7 @@
 mod additions;
 mod announcements;
 mod api;
+mod circles;
 mod circuits;
 mod connections;
 mod credits;
