@@ -46,7 +46,14 @@ export type {
   NodeBooks,
   NodeCredits,
 } from '../core/node-credits.js';
-export type { AccountChange, AccountReport, AccountsReport, CreditRewards, CreditsReport } from '../credit/report.js';
+export type {
+  AccountChange,
+  AccountReport,
+  AccountsReport,
+  CreditCircle,
+  CreditRewards,
+  CreditsReport,
+} from '../credit/report.js';
 export type {
   ExitCounts,
   ExitDestination,
