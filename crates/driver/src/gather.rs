@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::UdpSocket;
+use crate::polled::Socket;
 
 /// Sends the slices' `packets` datagrams of `segment` bytes each, of which the last may be shorter, by calls of `send`: whole
 /// where `segmentation` says that the kernel cuts, else one by one. How many are dealt with, from the first on: sent, or lost
@@ -54,7 +54,7 @@ fn refuses_segmentation(error: &io::Error) -> bool {
 /// Sends the slices' bytes as datagrams of `segment` bytes each, the last of which may be shorter.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn send(
-    socket: &UdpSocket,
+    socket: &Socket,
     to: SocketAddr,
     from: Option<IpAddr>,
     segment: Option<u16>,
@@ -93,7 +93,7 @@ pub(crate) fn send(
 /// Likewise, in plain calls: only one datagram at a time.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn send(
-    socket: &UdpSocket,
+    socket: &Socket,
     to: SocketAddr,
     _: Option<IpAddr>,
     segment: Option<u16>,

@@ -28,6 +28,7 @@ mod links;
 mod moved;
 mod node;
 mod options;
+mod polled;
 mod proxy;
 mod pump;
 mod random;

@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
 use wayfare_quic::{EcnCodepoint, LINK_MTU_MAX, Transmit};
 
 use crate::gather;
+use crate::polled::Polled;
 
 /// What a buffer holds: the most that GRO puts together.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -41,7 +41,7 @@ pub struct Filled {
 
 /// A bound socket.
 pub struct Udp {
-    io: tokio::net::UdpSocket,
+    io: Polled,
     state: UdpSocketState,
     address: SocketAddr,
     /// Whether the kernel cuts what is sent; until it says that it does not.
@@ -93,7 +93,7 @@ impl Udp {
             plain(&socket)?;
         }
         let segmentation = Cell::new(offload && state.max_gso_segments() > 1);
-        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state, address, segmentation })
+        Ok(Self { io: Polled::new(socket)?, state, address, segmentation })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -112,11 +112,11 @@ impl Udp {
     }
 
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.io.poll_recv_ready(cx).map(|_| ())
+        self.io.poll_readable(cx)
     }
 
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.io.poll_send_ready(cx).map(|_| ())
+        self.io.poll_writable(cx)
     }
 
     /// One receive; how many of the receiver's buffers it filled, from the first on.
@@ -129,10 +129,16 @@ impl Udp {
         let mut buffers = buffers.iter_mut();
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |b| b.as_mut_slice())));
-        let received =
-            self.io.try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut slices, &mut meta[..]));
-        // What is not "nothing there" is an ICMP error of some earlier send: the connection's timers will notice.
-        received.unwrap_or(0)
+        let mut count = 0;
+        // What fails otherwise than for want of datagrams is an ICMP error of some earlier send: the connection's timers will notice.
+        let _ = self.io.read(|socket| {
+            count = self.state.recv(socket.into(), &mut slices, &mut meta[..])?;
+            // A kernel that had room for more has said that there is no more; it is only believed where no burst is on its way, since
+            // being told anew costs more than to look once more.
+            let alone = BATCH_SIZE > 1 && count == 1 && meta[0].len <= meta[0].stride;
+            if alone { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        count
     }
 
     /// Sends `packets` datagrams of `segment` bytes each, behind one another in the slices; the last may be shorter. How many
@@ -149,15 +155,15 @@ impl Udp {
         // A socket that is bound to one address has no other to send from.
         let from = from.filter(|_| self.address.ip().is_unspecified());
         gather::send_batch(&self.segmentation, segment, packets, slices, |segment, slices| {
-            self.io.try_io(Interest::WRITABLE, || gather::send(&self.io, to, from, segment, slices))
+            self.io.write(|socket| gather::send(socket, to, from, segment, slices))
         })
     }
 
     /// Sends one transmit; `false` if the kernel's buffer is full. Other errors are losses, which QUIC mends.
     pub fn send(&self, transmit: &Transmit, contents: &[u8]) -> bool {
-        let sent = self.io.try_io(Interest::WRITABLE, || {
+        let sent = self.io.write(|socket| {
             self.state.send(
-                (&self.io).into(),
+                socket.into(),
                 &quinn_udp::Transmit {
                     destination: transmit.destination,
                     ecn: transmit.ecn.and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
@@ -214,6 +220,34 @@ mod tests {
             (0..segments).map(|i| (a.address(), Some(EcnCodepoint::Ect0), vec![i as u8; 1200])).collect();
         assert_eq!(got, expected);
         assert_eq!(b.receive(&mut receiver), 0);
+    }
+
+    /// The second arrives before the first is read, with it, or after it was read and before it is waited for.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_datagram_that_comes_beside_another_is_waited_for_or_read_but_not_missed() {
+        let (a, b) = (
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true, false).unwrap(),
+            Udp::bind("127.0.0.1:0".parse().unwrap(), true, false).unwrap(),
+        );
+        let mut receiver = Receiver::new();
+        for early in [true, false].repeat(20) {
+            let send = || assert_eq!(a.send_gathered(b.address(), None, 5, 1, &[IoSlice::new(b"whole")]), 1);
+            send();
+            if early {
+                send();
+            }
+            let mut bytes = 0;
+            poll_fn(|cx| b.poll_readable(cx)).await;
+            bytes += (0..b.receive(&mut receiver)).map(|index| receiver.filled(index).bytes).sum::<usize>();
+            if !early {
+                send();
+            }
+            while bytes < 10 {
+                poll_fn(|cx| b.poll_readable(cx)).await;
+                bytes += (0..b.receive(&mut receiver)).map(|index| receiver.filled(index).bytes).sum::<usize>();
+            }
+            assert_eq!((bytes, b.receive(&mut receiver)), (10, 0));
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]
