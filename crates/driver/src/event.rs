@@ -109,3 +109,10 @@ pub enum Event {
         moved: Option<MovedSince>,
     },
 }
+
+impl Event {
+    /// Whether nobody waits for what TypeScript does about it: a little later does as well.
+    pub(crate) fn can_wait(&self) -> bool {
+        matches!(self, Self::ProxyRequest { ahead: Some(_), .. } | Self::ProxyOpened { .. } | Self::ProxyClosed { .. })
+    }
+}

@@ -24,6 +24,7 @@ mod fast;
 mod flows;
 mod gather;
 mod inbound;
+mod later;
 mod links;
 mod moved;
 mod node;

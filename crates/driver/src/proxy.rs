@@ -224,7 +224,7 @@ async fn serve(
     world.decisions.remove(&id);
     let told = world.moved.remove(&id).and_then(|moved| moved.take(Instant::now()));
     world.events.push(Event::ProxyClosed { request: id, received, sent, reason: ended, moved: told });
-    node.kick();
+    node.kick_soon();
 }
 
 /// TypeScript has said nothing in time.
@@ -286,7 +286,9 @@ async fn carry(
         Err(reason) => Err(reason),
     };
     node.world.borrow_mut().flow_end(Instant::now(), flow);
-    node.kick();
+    if ended.is_err() {
+        node.kick();
+    }
     ended.map_or_else(|reason| reason.name(), |()| DONE)
 }
 

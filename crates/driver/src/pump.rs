@@ -7,6 +7,7 @@
 //! Invariant: a pump reads on only when what it has read was taken, and tells a flow's window that bytes were consumed
 //! only once the socket has them. So a reader that stops, stops its writer.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -54,7 +55,10 @@ impl Pump<'_> {
     /// Runs until both directions have ended, or either broke. `early` was read from the socket before.
     pub async fn run(&self, early: Bytes, mut body: Body) -> Result<(), Reason> {
         hold_little(self.tcp);
-        let both = async { tokio::try_join!(self.up(early, &mut body), self.down()) };
+        let (up_ended, down_ended) = (Cell::new(false), Cell::new(false));
+        let up = async { self.up(early, &mut body, &down_ended).await.inspect(|()| up_ended.set(true)) };
+        let down = async { self.down(&up_ended).await.inspect(|()| down_ended.set(true)) };
+        let both = async { tokio::try_join!(up, down) };
         let ended = tokio::select! {
             ended = both => ended.map(|_| ()),
             reason = self.node.flow_broken(self.flow) => Err(reason),
@@ -67,12 +71,12 @@ impl Pump<'_> {
         } else {
             world.engine.flow_finish(self.flow);
         }
-        self.node.kick();
+        self.kick_at_end(ended.is_ok());
         ended
     }
 
     /// Socket to flow.
-    async fn up(&self, early: Bytes, body: &mut Body) -> Result<(), Reason> {
+    async fn up(&self, early: Bytes, body: &mut Body, down_ended: &Cell<bool>) -> Result<(), Reason> {
         if !early.is_empty() {
             self.put(early, body).await?;
         }
@@ -98,9 +102,19 @@ impl Pump<'_> {
         // A request whose body has ended is complete without this, and some servers take it for a hang-up.
         if !body.is_finished() {
             self.node.world.borrow_mut().engine.flow_finish(self.flow);
-            self.node.kick();
+            self.kick_at_end(down_ended.get());
         }
         Ok(())
+    }
+
+    /// A client that has had all that it asked for waits for nothing any more; what has to be said of its leaving goes with what the
+    /// next one wants. The other end's client may wait for the end to come.
+    fn kick_at_end(&self, over: bool) {
+        if over && self.end == End::Client {
+            self.node.kick_soon();
+        } else {
+            self.node.kick();
+        }
     }
 
     async fn put(&self, mut bytes: Bytes, body: &mut Body) -> Result<(), Reason> {
@@ -114,14 +128,17 @@ impl Pump<'_> {
         self.moved.sent(moved);
         let world = &mut *self.node.world.borrow_mut();
         match self.end {
-            End::Client => world.client_stats.bytes_out += moved,
+            End::Client => {
+                world.client_stats.bytes_out += moved;
+                self.node.later.hasten(Instant::now());
+            }
             End::Exit => world.exit_stats.bytes_in += moved,
         }
         Ok(())
     }
 
     /// Flow to socket.
-    async fn down(&self) -> Result<(), Reason> {
+    async fn down(&self, up_ended: &Cell<bool>) -> Result<(), Reason> {
         let mut chunks = Vec::with_capacity(SLICES);
         let mut share = 0;
         while self.node.flow_take(self.flow, READ, &mut chunks).await? {
@@ -143,8 +160,11 @@ impl Pump<'_> {
                 tokio::task::yield_now().await;
             }
         }
-        // Fails when the peer is gone altogether, which is an end as well.
-        let _ = SockRef::from(self.tcp).shutdown(Shutdown::Write);
+        // The whole socket is closed once both have ended.
+        if !up_ended.get() {
+            // Fails when the peer is gone altogether, which is an end as well.
+            let _ = SockRef::from(self.tcp).shutdown(Shutdown::Write);
+        }
         Ok(())
     }
 }

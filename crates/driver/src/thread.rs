@@ -3,6 +3,7 @@
 //! Invariant: the thread ends when it is told to or when the last handle is dropped; it then says goodbye on every link.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+use tokio::time::Sleep;
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
@@ -63,7 +65,7 @@ async fn main(start: Start) {
     drop(options);
     let node = Shared::new(world, resolver);
     started.give(Ok(addresses));
-    let mut alarm = Alarm::new();
+    let (mut alarm, mut later) = (Alarm::new(), Box::pin(tokio::time::sleep(FAR)));
     loop {
         let more = turn(&node, &on_events);
         if more {
@@ -89,7 +91,7 @@ async fn main(start: Start) {
         if more || left < COMMANDS_PER_TURN {
             continue;
         }
-        match wait(&node, &mut commands, &mut alarm).await {
+        match wait(&node, &mut commands, &mut alarm, later.as_mut()).await {
             Some(Command::Do(act)) => act(&node),
             Some(Command::Close) => break,
             None => {}
@@ -103,7 +105,7 @@ fn turn(node: &Rc<Shared>, on_events: &OnEvents) -> bool {
     let more = node.turn();
     let (jobs, events) = {
         let world = &mut *node.world.borrow_mut();
-        (std::mem::take(&mut world.jobs), std::mem::take(&mut world.events))
+        (std::mem::take(&mut world.jobs), node.later.due_events(Instant::now(), &mut world.events))
     };
     for job in jobs {
         let node = node.clone();
@@ -127,23 +129,33 @@ async fn wait(
     node: &Rc<Shared>,
     commands: &mut mpsc::UnboundedReceiver<Command>,
     alarm: &mut Alarm,
+    mut later: Pin<&mut Sleep>,
 ) -> Option<Command> {
     let now = Instant::now();
     alarm.set(now, node.world.borrow_mut().deadline(now));
-    let sockets = poll_fn(|cx| {
-        let world = &mut *node.world.borrow_mut();
-        // All are polled, so that each one's waker is registered.
-        let readable = world.sockets.iter().filter(|s| s.poll_readable(cx).is_ready()).count() > 0;
-        let writable = world.blocked_on().is_some_and(|s| s.poll_writable(cx).is_ready());
-        let handed_up = world.shards.as_mut().is_some_and(|s| s.poll(cx).is_ready());
-        if readable || writable || handed_up { Poll::Ready(()) } else { Poll::Pending }
-    });
-    tokio::select! {
-        biased;
-        () = sockets => None,
-        () = node.work.notified() => None,
-        command = commands.recv() => Some(command.unwrap_or(Command::Close)),
-        () = poll_fn(|cx| alarm.poll(cx)) => None,
+    loop {
+        let soon = node.later.due();
+        if let Some(at) = soon.filter(|&at| later.deadline() != at.into()) {
+            later.as_mut().reset(at.into());
+        }
+        let sockets = poll_fn(|cx| {
+            let world = &mut *node.world.borrow_mut();
+            // All are polled, so that each one's waker is registered.
+            let readable = world.sockets.iter().filter(|s| s.poll_readable(cx).is_ready()).count() > 0;
+            let writable = world.blocked_on().is_some_and(|s| s.poll_writable(cx).is_ready());
+            let handed_up = world.shards.as_mut().is_some_and(|s| s.poll(cx).is_ready());
+            if readable || writable || handed_up { Poll::Ready(()) } else { Poll::Pending }
+        });
+        return tokio::select! {
+            biased;
+            () = sockets => None,
+            () = node.work.notified() => None,
+            command = commands.recv() => Some(command.unwrap_or(Command::Close)),
+            () = poll_fn(|cx| alarm.poll(cx)) => None,
+            () = later.as_mut(), if soon.is_some() => None,
+            // Nothing is due, only the time is known by which something will be.
+            () = node.later.wanted() => continue,
+        };
     }
 }
 
@@ -155,6 +167,7 @@ async fn farewell(node: &Rc<Shared>, on_events: &OnEvents) {
         let links: Vec<u32> = world.links.keys().chain(world.attached.keys()).copied().collect();
         let now = Instant::now();
         links.into_iter().for_each(|link| world.link_close(now, link, Reason::LinkGone));
+        node.later.hasten(now);
     }
     turn(node, on_events);
     {

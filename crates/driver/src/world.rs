@@ -30,6 +30,7 @@ use crate::event::Event;
 use crate::exit_udp::Associations;
 use crate::fast::FastPath;
 use crate::flows::FlowSlot;
+use crate::later::Later;
 use crate::links::{Link, LinkId};
 use crate::moved::Moved;
 use crate::options::Options;
@@ -120,6 +121,8 @@ pub(crate) struct World {
 pub(crate) struct Shared {
     pub world: RefCell<World>,
     pub work: Notify,
+    /// What can wait.
+    pub later: Later,
     pub resolver: Arc<dyn Resolver>,
     /// Whether the main task knows that there is work.
     kicked: Cell<bool>,
@@ -137,10 +140,16 @@ impl Shared {
         }
     }
 
+    /// There may be outputs to take that nobody waits for: they go with what goes out next, or a little later.
+    pub fn kick_soon(&self) {
+        self.later.want(Instant::now());
+    }
+
     pub(crate) fn new(world: World, resolver: Arc<dyn Resolver>) -> Rc<Self> {
         Rc::new(Self {
             world: RefCell::new(world),
             work: Notify::new(),
+            later: Later::default(),
             resolver,
             kicked: Cell::new(false),
             arena: RefCell::new(BytesMut::new()),

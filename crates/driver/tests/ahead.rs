@@ -83,6 +83,24 @@ async fn a_request_takes_its_decision_once_and_is_told_of() {
     }
 }
 
+/// Nothing else is going on that the end could go with.
+#[tokio::test]
+async fn a_destination_that_has_ended_its_side_sees_the_client_leave() {
+    let chain = Chain::start().await;
+    let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = origin.local_addr().unwrap().port();
+    let left = tokio::spawn(async move {
+        let (mut tcp, _) = origin.accept().await.unwrap();
+        tcp.write_all(b"x").await.unwrap();
+        tcp.shutdown().await.unwrap();
+        tcp.read_to_end(&mut Vec::new()).await.unwrap()
+    });
+    let (tcp, code, _) = socks(chain.socks, 1, "127.0.0.1", port).await;
+    assert_eq!(code, 0);
+    one_byte(tcp).await;
+    assert_eq!(soon(left).await.unwrap(), 0);
+}
+
 #[tokio::test]
 async fn a_revoked_decision_is_not_taken() {
     let mut chain = Chain::start().await;
