@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wayfare_proxy::Request;
 
@@ -37,6 +38,17 @@ impl Wanted {
 pub(crate) struct Decided {
     pub id: u32,
     pub connection: u32,
+}
+
+/// Shared with the handles of a node, so that a decision wakes nobody: the node's thread may be in the middle of a request.
+#[derive(Clone, Default)]
+pub(crate) struct SharedAhead(Arc<Mutex<Ahead>>);
+
+impl SharedAhead {
+    pub fn lock(&self) -> MutexGuard<'_, Ahead> {
+        // What panicked was none of ours: nothing here does.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Default)]

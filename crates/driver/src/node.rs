@@ -16,7 +16,7 @@ use wayfare_quic::{Instant, WebCertificate};
 use wayfare_types::{NodeId, Reason};
 use zeroize::Zeroizing;
 
-use crate::ahead::{Decided, Wanted};
+use crate::ahead::{Decided, SharedAhead, Wanted};
 use crate::answer::Answer;
 use crate::attached::Attachment;
 use crate::event::{Event, MovedSince};
@@ -48,6 +48,7 @@ pub struct CircuitSpec {
 pub struct Node {
     id: NodeId,
     commands: mpsc::UnboundedSender<Command>,
+    ahead: SharedAhead,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -71,12 +72,20 @@ impl Node {
         let system = |text: String| Failure::new(Failure::SYSTEM, text);
         let id = Identity::from_seed(&options.identity_seed).map_err(|e| system(e.to_string()))?.id();
         let (commands, receiver) = mpsc::unbounded_channel();
-        let start = thread::Start { options, resolver, on_events: Box::new(on_events), commands: receiver, started };
+        let ahead = SharedAhead::default();
+        let start = thread::Start {
+            options,
+            resolver,
+            on_events: Box::new(on_events),
+            commands: receiver,
+            ahead: ahead.clone(),
+            started,
+        };
         let thread = std::thread::Builder::new()
             .name(format!("node {id:?}"))
             .spawn(move || thread::run(start))
             .map_err(|e| system(format!("the system gives no thread: {e}")))?;
-        Ok(Self { id, commands, thread: Mutex::new(Some(thread)) })
+        Ok(Self { id, commands, ahead, thread: Mutex::new(Some(thread)) })
     }
 
     pub fn id(&self) -> NodeId {
@@ -385,12 +394,12 @@ impl Node {
 
     /// The next request like this takes this connection first, without being asked for; once.
     pub fn proxy_ahead(&self, id: u32, wanted: Wanted, connection: u32) {
-        self.act(move |node| node.world.borrow_mut().ahead.decide(wanted, Decided { id, connection }));
+        self.ahead.lock().decide(wanted, Decided { id, connection });
     }
 
     /// Takes that back. The answer: whether it stood; if not, the event of the request that has it has been told or will be.
     pub fn proxy_ahead_revoke(&self, id: u32, answer: Answer<bool>) {
-        self.act(move |node| answer.give(Ok(node.world.borrow_mut().ahead.revoke(id))));
+        answer.give(Ok(self.ahead.lock().revoke(id)));
     }
 
     fn decide(&self, request: u32, decision: Decision) {

@@ -187,7 +187,7 @@ async fn serve(
     let (id, ahead) = {
         let world = &mut *node.world.borrow_mut();
         let id = world.next_id();
-        let ahead = wanted.as_ref().and_then(|wanted| world.ahead.take(wanted, source));
+        let ahead = wanted.as_ref().and_then(|wanted| world.ahead.lock().take(wanted, source));
         world.decisions.insert(id, decided);
         world.events.push(Event::ProxyRequest {
             request: id,
@@ -219,7 +219,7 @@ async fn serve(
     let (received, sent) = moved.total();
     let world = &mut *node.world.borrow_mut();
     if let Some(wanted) = wanted {
-        world.ahead.ended(&wanted, source);
+        world.ahead.lock().ended(&wanted, source);
     }
     world.decisions.remove(&id);
     let told = world.moved.remove(&id).and_then(|moved| moved.take(Instant::now()));

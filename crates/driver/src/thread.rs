@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
+use crate::ahead::SharedAhead;
 use crate::alarm::Alarm;
 use crate::answer::Answer;
 use crate::event::Event;
@@ -37,6 +38,7 @@ pub(crate) struct Start {
     pub resolver: Arc<dyn Resolver>,
     pub on_events: OnEvents,
     pub commands: mpsc::UnboundedReceiver<Command>,
+    pub ahead: SharedAhead,
     pub started: Answer<Vec<String>>,
 }
 
@@ -56,13 +58,14 @@ pub(crate) fn run(start: Start) {
 }
 
 async fn main(start: Start) {
-    let Start { options, resolver, on_events, mut commands, started } = start;
-    let world = match World::new(&options) {
+    let Start { options, resolver, on_events, mut commands, ahead, started } = start;
+    let mut world = match World::new(&options) {
         Ok(world) => world,
         Err(failure) => return started.give(Err(failure)),
     };
     let addresses = world.sockets.iter().map(|s| s.address().to_string()).collect();
     drop(options);
+    world.ahead = ahead;
     let node = Shared::new(world, resolver);
     started.give(Ok(addresses));
     let (mut alarm, mut later) = (Alarm::new(), Box::pin(tokio::time::sleep(FAR)));

@@ -22,7 +22,7 @@ use wayfare_quic::{
 use wayfare_types::{NodeId, Reason};
 
 use crate::Failure;
-use crate::ahead::Ahead;
+use crate::ahead::SharedAhead;
 use crate::answer::Answer;
 use crate::associate::Back;
 use crate::attached::Attached;
@@ -101,7 +101,7 @@ pub(crate) struct World {
     pub connection_waits: HashMap<u32, Answer<u32>>,
     /// Requests of proxy clients on which TypeScript may still decide something.
     pub decisions: HashMap<u32, tokio::sync::mpsc::UnboundedSender<(u32, Decision)>>,
-    pub ahead: Ahead,
+    pub ahead: SharedAhead,
     /// What each request that runs has moved.
     pub moved: HashMap<u32, Rc<Moved>>,
     pub proxies: HashMap<u32, tokio::task::AbortHandle>,
@@ -255,7 +255,7 @@ impl World {
             circuit_waits: HashMap::new(),
             connection_waits: HashMap::new(),
             decisions: HashMap::new(),
-            ahead: Ahead::default(),
+            ahead: SharedAhead::default(),
             moved: HashMap::new(),
             proxies: HashMap::new(),
             dials: options.roles.exit,
