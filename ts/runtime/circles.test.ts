@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { creditRate } from '../core/credit.js';
 import { openAccounts } from '../platform/accounts.js';
 import { createNode, type NodeOptions, type WayfareNode } from '../platform/node.js';
 
@@ -28,42 +29,56 @@ async function triangle(options: (name: string) => NodeOptions): Promise<Wayfare
 
 const close = (nodes: readonly WayfareNode[]) => Promise.all(nodes.map((node) => node.close()));
 
-test('a node runs the circle that gains, has what comes home, and ends it when its own flow has taken the profit', async () => {
+test('a node runs the circle that others’ traffic makes profitable, has what comes home, and ends it when that is over', async () => {
   const dataDir = (name: string) => join(folder, name);
-  const options = (name: string): NodeOptions => ({ dataDir: dataDir(name), credit: { alwaysShare: 0 } });
+  // Three spends much through two at one, more than one gives two: to two, what one has there is worth the more.
+  const roles: Record<string, NodeOptions> = {
+    one: { roles: ['relay', 'exit'] },
+    three: { roles: ['relay', 'client'], hops: 2 },
+  };
+  const options = (name: string): NodeOptions => ({
+    ...roles[name],
+    dataDir: dataDir(name),
+    credit: { alwaysShare: 0, increase: 100_000, ...(name === 'three' && { flow: creditRate(7) }) },
+  });
   const first = await triangle(options);
-  const ids = first.map(({ id }) => id);
+  const [one, two, three] = first.map(({ id }) => id) as [string, string, string];
   await close(first);
-  // A credit of one's is worth eight of three's to two.
-  const [one] = ids as [string, string, string];
-  const accounts = openAccounts(join(dataDir('two'), 'accounts.sqlite'));
-  const kept = { peer: one, account: 50_000_000, mirror: 50_000_000, contributed: 0, expected: 500_000 };
-  accounts.save([{ ...kept, value: 3, earned: 0, spent: 0 }], Date.now());
-  accounts.close();
+  const plenty = 4_000_000_000;
+  const keep = (name: string, peer: string, more: { account: number; mirror: number; value?: number }) => {
+    const accounts = openAccounts(join(dataDir(name), 'accounts.sqlite'));
+    accounts.save([{ peer, value: 0, ...more, contributed: 0, expected: 50_000, earned: 0, spent: 0 }], Date.now());
+    accounts.close();
+  };
+  keep('three', two, { account: 0, mirror: plenty });
+  keep('two', three, { account: plenty, mirror: 0 });
+  keep('one', two, { account: 0, mirror: 10_000_000 });
+  // As it has been for some minutes: a credit passes at the less favourable of what values are and were.
+  keep('two', one, { account: 10_000_000, mirror: 0, value: 3 });
 
   const nodes = await triangle(options);
   try {
-    const [seeker, between] = nodes as [WayfareNode, WayfareNode];
+    const [seeker, between, spender] = nodes as [WayfareNode, WayfareNode, WayfareNode];
+    expect((await spender.connect()).map(({ id }) => id)).toEqual([two, one]);
+    await vi.waitUntil(() => (between.credits().neighbours.find(({ peer }) => peer === one)?.value ?? 0) > 3, WAIT);
     await vi.waitFor(async () => {
-      expect(seeker.credits().neighbours.every(({ mirror }) => mirror >= 128_000)).toBe(true);
       await seeker.seekCircle();
-      expect(seeker.credits().circle?.path).toEqual(ids.slice(1));
+      expect(seeker.credits().circle?.path).toEqual([two, three]);
     }, WAIT);
-    const found = seeker.credits().circle;
-    expect(found?.gain).toBeGreaterThan(4);
-    const value = () => between.credits().neighbours.find(({ peer }) => peer === one)?.value as number;
-    const home = await vi.waitUntil(() => {
-      const { own, home } = seeker.credits().books;
-      return own > 0 && home > 1.5 * own && { own, home };
+    expect(seeker.credits().circle?.gain).toBeGreaterThan(4);
+    const { circuit } = seeker.credits().circle!;
+    const ends = () => seeker.credits().circuits.filter(({ own, role }) => role === 'exit' || own > 0);
+    await vi.waitUntil(() => {
+      const paid = ends().find((end) => end.circuit === circuit)?.forward.passed ?? 0;
+      const home = ends().find(({ role, previous }) => role === 'exit' && previous === three)?.forward.rest ?? 0;
+      return paid > 0 && home > 2 * paid;
     }, WAIT);
-    expect(home).toBeTruthy();
-    // Nothing else flows, so that the value falls with it, and there is no more to be had.
-    await vi.waitUntil(() => value() < 0.01, WAIT);
+    await spender.close();
     await vi.waitFor(async () => {
       await seeker.seekCircle();
       expect(seeker.credits().circle).toBeNull();
+      expect(ends()).toEqual([]);
     }, WAIT);
-    await vi.waitFor(() => expect(nodes.flatMap((node) => node.credits().circuits)).toEqual([]), WAIT);
   } finally {
     await close(nodes);
   }
