@@ -67,7 +67,7 @@ impl Ledger {
         for connection in connections {
             connection.hash(&mut words);
         }
-        (self.settled_us, self.weighed_us, self.seed, self.opened).hash(&mut words);
+        (self.settled_us, self.valued_us, self.weighed_us, self.seed, self.opened).hash(&mut words);
         for &reason in Reason::ALL {
             words.write_u64(self.counters.get(reason));
         }

@@ -81,6 +81,8 @@ pub struct Ledger {
     /// What the latest settlement settled.
     pub(crate) settled: Active,
     pub(crate) settled_us: u64,
+    /// When values were last brought up to.
+    pub(crate) valued_us: u64,
     pub(crate) weighed_us: u64,
     pub(crate) totals: Totals,
     pub(crate) tallies: Tallies,
@@ -104,6 +106,7 @@ impl Ledger {
             active: Active::default(),
             settled: Active::default(),
             settled_us: now_us,
+            valued_us: now_us,
             weighed_us: now_us,
             totals: Totals::default(),
             tallies: Tallies::default(),
@@ -153,6 +156,7 @@ impl Ledger {
         if self.accounts.live >= self.config.neighbours {
             return Err(Refusal::Full);
         }
+        self.rest();
         let Opening { account, mirror, contributed, value, expected } = opening;
         let id = self.accounts.open(account, mirror, contributed);
         self.accounts.expect(id, expected);
@@ -243,6 +247,9 @@ impl Ledger {
     /// there is no such connection. Nothing is settled: that is for [`settle`](Self::settle).
     #[inline]
     pub fn charge(&mut self, id: u32, direction: Direction, credits: u64, bytes: u64) -> bool {
+        if self.active.is_empty() {
+            self.rest();
+        }
         match self.connections.get_mut(id as usize) {
             Some(connection) if connection.live() => {
                 let flow = &mut connection.flows[direction as usize];
@@ -293,6 +300,7 @@ impl Ledger {
             self.counters.count(Reason::CreditClass);
             return Err(Refusal::Class);
         };
+        self.rest();
         let rented = self.admit(previous, per_second)?;
         self.opened += 1;
         let now_us = self.accounts.clock.now_us;
@@ -357,6 +365,7 @@ impl Ledger {
             self.tallies.flows_unknown += 1;
             return false;
         }
+        self.rest();
         self.settle_connection(id, false);
         let flow = &mut self.connections[id as usize].flows[direction as usize];
         let before = std::mem::replace(&mut flow.class_in, class);
@@ -376,6 +385,7 @@ impl Ledger {
             return Err(Refusal::Ends);
         }
         rate(class).ok_or(Refusal::Class)?;
+        self.rest();
         self.settle_connection(id, false);
         self.connections[id as usize].own = class;
         self.active.insert(id);
@@ -389,6 +399,7 @@ impl Ledger {
         if self.connection(id)?.next != SELF {
             return Err(Refusal::Ends);
         }
+        self.rest();
         self.settle_connection(id, false);
         self.connections[id as usize].keeps = true;
         self.active.insert(id);

@@ -84,6 +84,7 @@ pub struct ConnectionRow {
 
 impl Ledger {
     fn row(&mut self, id: u32) -> NeighbourRow {
+        self.rest();
         self.accounts.settle(id);
         let weights = u128::from(self.accounts.mint.weights().max(1));
         let contributed = self.accounts.contributed(id);

@@ -37,6 +37,7 @@ impl Ledger {
             return false;
         }
         self.tallies.clock_leapt += u64::from(us > self.config.span_most_us());
+        self.rest();
         let mut due = std::mem::take(&mut self.settled);
         due.clone_from(&self.active);
         self.demand(now_us, us, &due);
@@ -49,8 +50,11 @@ impl Ledger {
             self.weighed_us = now_us;
             weigh(&mut self.accounts, self.config.rule, self.config.newcomer_share);
         }
-        if self.config.valuation {
-            self.valuate(&due);
+        if !due.is_empty() {
+            self.valued_us = now_us;
+            if self.config.valuation {
+                self.valuate(&due);
+            }
         }
         self.drop_debtors(&due, out);
         for id in due.ids() {

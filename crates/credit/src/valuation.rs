@@ -14,6 +14,18 @@ const LN_2: u128 = 693_147;
 /// Periods that `value_lately` looks back on.
 const LATELY: i64 = 256;
 
+/// After so many periods in which nothing is wanted a value is none; and what becomes of what it was lately in each later one, log2 in 1/2^32.
+const RESTED: u64 = 128;
+const LATELY_LOG2: i64 = -24_251_804;
+
+impl Neighbour {
+    /// One period's step towards what a credit there is worth now.
+    fn value_towards(&mut self, target: i64) {
+        self.value = (self.value + (target - self.value) / 4).clamp(-MOST, MOST);
+        self.value_lately += (self.value - self.value_lately) / LATELY;
+    }
+}
+
 /// log2 of what a credit from one neighbour is worth at another: the lower of what it is and was lately at the first, over the higher of both at the
 /// second. Who sends credits round whenever values have just moved gains nothing by that; where they stand it is their ratio.
 pub(crate) fn gain(from: &Neighbour, to: &Neighbour) -> i64 {
@@ -53,8 +65,31 @@ impl Ledger {
             let n = &mut accounts.slots[id];
             let supply = decays + u128::from(n.expected) + n.due + 1;
             let target = if n.purse > supply { log2(n.purse) - log2(supply) } else { 0 };
-            n.value = (n.value + (target - n.value) / 4).clamp(-MOST, MOST);
-            n.value_lately += (n.value - n.value_lately) / LATELY;
+            n.value_towards(target);
+        }
+    }
+
+    /// Where no connection has anything to settle nobody does: nothing is wanted, and periods pass all the same.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        let periods = (self.accounts.clock.now_us - self.valued_us) / self.config.period_us;
+        if periods > 0 && self.active.is_empty() {
+            self.valued_us += periods * self.config.period_us;
+            self.value_nothing(periods);
+        }
+    }
+
+    /// As [`valuate`](Self::valuate) without connections, to the last bit for up to [`RESTED`] periods, and then but for 2^-24 octaves.
+    #[inline(never)]
+    fn value_nothing(&mut self, periods: u64) {
+        for n in self.accounts.slots.iter_mut().filter(|n| n.value != 0 || n.value_lately != 0) {
+            for _ in 0..periods.min(RESTED) {
+                n.value_towards(0);
+            }
+            if let Some(more) = periods.checked_sub(RESTED) {
+                let left = times_exp2(n.value_lately.unsigned_abs(), more.min(1 << 16) as i64 * LATELY_LOG2);
+                n.value_lately = left as i64 * n.value_lately.signum();
+            }
         }
     }
 }

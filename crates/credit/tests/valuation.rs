@@ -168,3 +168,28 @@ fn a_neighbour_to_which_nothing_goes_returns_to_one() {
         assert!(row.value.abs() < 1 << 26, "{}", row.value);
     }
 }
+
+/// Looked at once after all of it: to the last bit, or within 2^-22 octaves after very long.
+#[test]
+fn while_nothing_is_to_settle_values_move_as_if_it_were_settled() {
+    let octaves = [5.0, -3.0, 0.3, 0.0];
+    for (periods, off) in [(1, 0), (7, 0), (128, 0), (129, 1024), (1000, 1024), (100_000, 1024)] {
+        let mut each = ledger(config());
+        for value in octaves {
+            let value = (value * 4_294_967_296.0) as i64;
+            each.neighbour_add(0, Opening { value, ..Opening::default() }).unwrap();
+        }
+        let mut idle = each.clone();
+        let now_us = common::pass(&mut each, 0, periods);
+        for (settled, read) in rows(&mut each, now_us).iter().zip(rows(&mut idle, now_us)) {
+            assert!((settled.value - read.value).abs() <= off, "{periods}: {settled:?} {read:?}");
+            assert!((settled.value_lately - read.value_lately).abs() <= off, "{periods}: {settled:?} {read:?}");
+        }
+        // A connection begins at what they are by then.
+        let mut out = [Vec::new(), Vec::new()];
+        for (ledger, out) in [&mut each, &mut idle].into_iter().zip(&mut out) {
+            ledger.connection_open(now_us, 0, 1, 4, out).unwrap();
+        }
+        assert_eq!(out[0], out[1]);
+    }
+}
