@@ -30,13 +30,69 @@ export interface Circle {
   gain: number;
 }
 
-/** The best circle through this node, by the best of each length to each node; arrays are kept between calls. */
+/** From this node, or back to it: the best way of each length to each node. */
+class Reach {
+  readonly #sums: Float64Array[];
+  readonly #by: Int32Array[];
+  /** Where there is a way, by length. */
+  readonly reached: number[][] = [];
+
+  constructor(hops: number, nodes: number) {
+    this.#sums = Array.from({ length: hops + 1 }, () => new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY));
+    this.#by = Array.from({ length: hops + 1 }, () => new Int32Array(nodes));
+  }
+
+  of(hops: number, node: number): number {
+    return (this.#sums[hops] as Float64Array)[node] as number;
+  }
+
+  /** All ways of up to so many hops that do not pass `self` again; `hop` is what one between two neighbours adds. */
+  begin(self: number, hops: number, { neighbours }: Quotes, hop: (near: number, far: number) => number): void {
+    for (const [length, reached] of this.reached.entries())
+      for (const node of reached) (this.#sums[length] as Float64Array)[node] = Number.NEGATIVE_INFINITY;
+    this.reached.length = 0;
+    this.reached.push([self]);
+    (this.#sums[0] as Float64Array)[self] = 0;
+    for (let length = 1; length <= hops; length++) {
+      const [before, sums, by] = [this.#sums[length - 1], this.#sums[length], this.#by[length]] as [
+        Float64Array,
+        Float64Array,
+        Int32Array,
+      ];
+      const reached: number[] = [];
+      for (const near of this.reached[length - 1] as number[]) {
+        const so = before[near] as number;
+        for (const far of neighbours(near)) {
+          if (far === self) continue;
+          const sum = so + hop(near, far);
+          const known = sums[far] as number;
+          if (sum <= known) continue;
+          if (known === Number.NEGATIVE_INFINITY) reached.push(far);
+          sums[far] = sum;
+          by[far] = near;
+        }
+      }
+      this.reached.push(reached);
+    }
+  }
+
+  /** The way to a node, that node left out, this one last. */
+  way(hops: number, node: number): number[] {
+    const way: number[] = [];
+    for (let length = hops, at = node; length > 0; length--) {
+      at = (this.#by[length] as Int32Array)[at] as number;
+      way.push(at);
+    }
+    return way;
+  }
+}
+
+/** The best circle through this node: the best ways out and home of half its length each, and where they meet. */
 export class CircleSeeker {
   readonly #options: CircleOptions;
-  #reach: Float64Array[] = [];
-  #by: Int32Array[] = [];
-  /** Where `#reach` holds something, by length: what is cleared before the next search. */
-  #reached: number[][] = [];
+  #nodes = -1;
+  #out = new Reach(0, 0);
+  #home = new Reach(0, 0);
 
   constructor(options: Partial<CircleOptions> = {}) {
     this.#options = { ...CIRCLE_DEFAULTS, ...options };
@@ -45,57 +101,30 @@ export class CircleSeeker {
   /** `null` where none is worth it. */
   best(self: number, quotes: Quotes): Circle | null {
     const { hops, gain } = this.#options;
-    this.#clear(quotes.nodes);
-    let front = [self];
-    (this.#reach[0] as Float64Array)[self] = 0;
-    this.#reached[0] = front;
+    const half = Math.ceil(hops / 2);
+    if (quotes.nodes !== this.#nodes) {
+      this.#nodes = quotes.nodes;
+      [this.#out, this.#home] = [new Reach(half, quotes.nodes), new Reach(half, quotes.nodes)];
+    }
+    const [out, home] = [this.#out, this.#home];
+    out.begin(self, half, quotes, (near, far) => quotes.log2(near, far));
+    home.begin(self, Math.floor(hops / 2), quotes, (near, far) => quotes.log2(far, near));
     let best = Math.log2(gain);
-    let length = 0;
-    for (let hop = 0; hop < hops; hop++) {
-      const [reach, next, by] = [this.#reach[hop], this.#reach[hop + 1], this.#by[hop + 1]] as [
-        Float64Array,
-        Float64Array,
-        Int32Array,
-      ];
-      const reached: number[] = [];
-      for (const node of front) {
-        const before = reach[node] as number;
-        for (const other of quotes.neighbours(node)) {
-          const sum = before + quotes.log2(node, other);
-          const known = next[other] as number;
-          if (sum <= known) continue;
-          if (known === Number.NEGATIVE_INFINITY) reached.push(other);
-          next[other] = sum;
-          by[other] = node;
-        }
+    let [there, back, meets] = [0, 0, -1];
+    for (let length = 2; length <= hops; length++) {
+      const [first, rest] = [Math.ceil(length / 2), Math.floor(length / 2)];
+      for (const node of out.reached[first] as number[]) {
+        const sum = out.of(first, node) + home.of(rest, node);
+        if (sum < best) continue;
+        best = sum;
+        [there, back, meets] = [first, rest, node];
       }
-      this.#reached[hop + 1] = reached;
-      const home = next[self] as number;
-      if (home >= best) {
-        best = home;
-        length = hop + 1;
-      }
-      front = reached.filter((node) => node !== self);
     }
-    if (length === 0) return null;
-    const path = [self];
-    for (let hop = length; hop > 0; hop--) path.push((this.#by[hop] as Int32Array)[path.at(-1) as number] as number);
-    path.reverse();
+    if (meets < 0) return null;
+    const path = [...out.way(there, meets).reverse(), meets, ...home.way(back, meets)];
     // A node twice on the way means a circle within: another node's to take.
-    if (new Set(path).size !== length) return null;
+    if (new Set(path).size !== there + back) return null;
     return { path, gain: 2 ** best };
-  }
-
-  #clear(nodes: number): void {
-    const { hops } = this.#options;
-    if (this.#reach.length === 0 || this.#reach[0]?.length !== nodes) {
-      this.#reach = Array.from({ length: hops + 1 }, () => new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY));
-      this.#by = Array.from({ length: hops + 1 }, () => new Int32Array(nodes));
-    } else {
-      for (const [hop, reached] of this.#reached.entries())
-        for (const node of reached) (this.#reach[hop] as Float64Array)[node] = Number.NEGATIVE_INFINITY;
-    }
-    this.#reached = [];
   }
 }
 

@@ -97,12 +97,15 @@ function* around({ from, log2 }: Rates): Generator<number> {
   for (let edge = 0; edge < from.length; edge++) if ((log2[edge] as number) > 0) yield from[edge] as number;
 }
 
-/** The best closed walk of up to `hops` from a node, exactly: the best of each length at each node. */
+/**
+ * The best circle among those that the best closed walks of up to `hops` from a node are made of. Where the best walk of a length gains
+ * less than is wanted, no circle of that length gains it; a walk that gains by going round one circle several times is that circle.
+ */
 export function bounded({ nodes, from, to, log2 }: Rates, start: number, hops: number): Circle | null {
   let reach = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
   reach[start] = 0;
   const by: Int32Array[] = [];
-  let best = { hops: 0, sum: 0 };
+  let best: { edges: number[]; sum: number } = { edges: [], sum: EPSILON };
   for (let hop = 1; hop <= hops; hop++) {
     const next = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     const edges = new Int32Array(nodes).fill(-1);
@@ -115,13 +118,29 @@ export function bounded({ nodes, from, to, log2 }: Rates, start: number, hops: n
     }
     by.push(edges);
     reach = next;
-    if ((reach[start] as number) > best.sum + EPSILON) best = { hops: hop, sum: reach[start] as number };
+    if ((reach[start] as number) <= best.sum) continue;
+    const walk: number[] = [];
+    for (let length = hop, node = start; length > 0; length--) {
+      const edge = (by[length - 1] as Int32Array)[node] as number;
+      walk.push(edge);
+      node = from[edge] as number;
+    }
+    for (const one of circlesOf(from, walk.reverse())) {
+      const sum = one.reduce((all, edge) => all + (log2[edge] as number), 0);
+      if (sum > best.sum) best = { edges: one, sum };
+    }
   }
-  if (best.hops === 0) return null;
-  const walk: number[] = [];
-  for (let hop = best.hops, node = start; hop > 0; hop--) {
-    node = from[(by[hop - 1] as Int32Array)[node] as number] as number;
-    walk.push(node);
+  if (best.edges.length === 0) return null;
+  return { nodes: best.edges.map((edge) => from[edge] as number), gain: 2 ** best.sum };
+}
+
+/** A closed walk's circles, each through no node twice. */
+function* circlesOf(from: Int32Array, walk: readonly number[]): Generator<number[]> {
+  const way: number[] = [];
+  for (const edge of walk) {
+    const again = way.findIndex((before) => from[before] === from[edge]);
+    if (again >= 0) yield way.splice(again);
+    way.push(edge);
   }
-  return { nodes: walk.reverse(), gain: 2 ** best.sum };
+  yield way;
 }

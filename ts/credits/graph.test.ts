@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Chance } from '../base/chance.js';
 import { bounded, circle, type Rates } from './arbitrage.js';
-import { edgesOf, type Graph, graphOf, grown, Ways } from './graph.js';
+import { edgeOf, edgesOf, type Graph, graphOf, grown, Ways } from './graph.js';
 import { gini, jain } from './spread.js';
 
 test('Gini’s coefficient and Jain’s index of known spreads', () => {
@@ -80,4 +80,27 @@ test('a circle that gains is found wherever it is put, and none where rates foll
     const best = bounded(all, all.from[lucky] as number, 12);
     expect(found === null).toBe((best?.gain ?? 1) < 1.01);
   }
+});
+
+test('going round one circle several times is that circle, and no better one', () => {
+  // Three nodes around which each hop gains 0.2 %, and a way there and back of two more from the first that loses.
+  const from = Int32Array.from([0, 1, 2, 0, 3]);
+  const to = Int32Array.from([1, 2, 0, 3, 0]);
+  const hop = Math.log2(1.002);
+  const all = { nodes: 4, from, to, log2: Float64Array.from([hop, hop, hop, -0.1, 0.01]) };
+  const best = bounded(all, 0, 12);
+  expect(best?.gain).toBeCloseTo(1.002 ** 3, 12);
+  expect(best?.nodes.length).toBe(3);
+  expect(circle(all, 1.01).circle?.gain ?? 1).toBeLessThan(1.01);
+  expect(circle(all, 1.006).circle?.gain).toBeCloseTo(1.002 ** 3, 12);
+});
+
+test('the edge between two neighbours is found from either end', () => {
+  const graph = grown(300, 3, new Chance(3, 5));
+  const edges = edgesOf(graph);
+  for (let node = 0; node < 300; node++)
+    for (const [place, other] of (graph.neighbours[node] as number[]).entries())
+      expect(edgeOf(edges, node, other)).toBe((edges.first[node] as number) + place);
+  const all = new Set(graph.neighbours[0]);
+  for (let node = 1; node < 300; node++) if (!all.has(node)) expect(edgeOf(edges, 0, node)).toBe(-1);
 });

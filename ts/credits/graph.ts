@@ -94,6 +94,18 @@ export function edgesOf({ nodes, neighbours, place }: Graph): Edges {
   return { first, to, back };
 }
 
+/** The edge from one to another, -1 where there is none, looked for among those of whoever has fewer: hubs have many, and they are whom most edges lead to. */
+export function edgeOf({ first, to, back }: Edges, from: number, other: number): number {
+  const [near, far] = [first[from] as number, first[other] as number];
+  const [nearEnd, farEnd] = [first[from + 1] as number, first[other + 1] as number];
+  if (nearEnd - near <= farEnd - far) {
+    for (let edge = near; edge < nearEnd; edge++) if (to[edge] === other) return edge;
+  } else {
+    for (let edge = far; edge < farEnd; edge++) if (to[edge] === from) return back[edge] as number;
+  }
+  return -1;
+}
+
 /** Half of a search: what it costs to come to each node from one end. */
 class Front {
   readonly cost: Float64Array;

@@ -46,6 +46,15 @@ export interface Ended {
   done: boolean;
 }
 
+/** What a node hears of a neighbour: the ids of each at the other, what was told last, and which revision of the teller that was of. */
+interface Heard {
+  of: SimulatedNode;
+  there: number;
+  here: number;
+  told: number;
+  seen: number;
+}
+
 const changes = new Float64Array(CREDIT_CHANGE * 1024);
 let weights = new Uint32Array(2048);
 
@@ -56,8 +65,8 @@ export class Network {
   readonly connections: Connection[] = [];
   readonly #options: NetworkOptions;
   readonly #nodes: (SimulatedNode | undefined)[];
-  /** Who is whose neighbour, each pair once. */
-  readonly #pairs: [number, number][] = [];
+  /** What each node hears of its neighbours, where there are reports. */
+  readonly #heard = new Map<SimulatedNode, Heard[]>();
   readonly #active = new Map<SimulatedNode, number>();
   /** Announcements on their way: hop, direction, class. */
   #announced: { hop: Hop; direction: number; class: number }[] = [];
@@ -88,27 +97,33 @@ export class Network {
 
   /** Two become neighbours; `a` keeps `ofB` of b. */
   meet(a: number, b: number, ofB: Opening = {}, ofA: Opening = {}): void {
-    this.node(a).meet(this.now_us, b, ofB);
-    this.node(b).meet(this.now_us, a, ofA);
-    this.#pairs.push([a, b]);
+    const [one, other] = [this.node(a), this.node(b)];
+    one.meet(this.now_us, b, ofB);
+    other.meet(this.now_us, a, ofA);
+    if (this.#options.reports_us === undefined) return;
+    const [here, there] = [one.id(b), other.id(a)];
+    this.#hears(one, { of: other, there, here, told: -1, seen: -1 });
+    this.#hears(other, { of: one, there: here, here: there, told: -1, seen: -1 });
   }
 
-  /** What each mints for the other, heard by the other: what neighbours' reports are for. */
+  #hears(node: SimulatedNode, heard: Heard): void {
+    const all = this.#heard.get(node);
+    if (all === undefined) this.#heard.set(node, [heard]);
+    else all.push(heard);
+  }
+
+  /** What each mints for the other, heard by the other: what neighbours' reports are for. What is heard again changes nothing. */
   #report(): void {
-    const minted = new Map<SimulatedNode, Float64Array>();
-    const increases = (node: SimulatedNode) => {
-      let all = minted.get(node);
-      if (all === undefined) {
-        all = node.increases(this.now_us);
-        minted.set(node, all);
+    for (const [node, all] of this.#heard) {
+      for (const heard of all) {
+        const { of, there, here } = heard;
+        if (of.revision === heard.seen) continue;
+        heard.seen = of.revision;
+        const increase = of.increase(this.now_us, there);
+        if (increase === heard.told) continue;
+        heard.told = increase;
+        node.credit.neighbourExpect(this.now_us, here, increase);
       }
-      return all;
-    };
-    for (const [a, b] of this.#pairs) {
-      const [one, other] = [this.node(a), this.node(b)];
-      const [ofOne, ofOther] = [other.id(a), one.id(b)];
-      other.credit.neighbourExpect(this.now_us, ofOne, Math.floor(increases(one)[ofOther] as number));
-      one.credit.neighbourExpect(this.now_us, ofOther, Math.floor(increases(other)[ofOne] as number));
     }
   }
 
@@ -149,15 +164,13 @@ export class Network {
     }
     connection.place = this.connections.push(connection) - 1;
     this.opened += 1;
-    for (const hop of connection.hops) {
-      const link = connection.linkOf(hop);
-      if (link >= 0) connection.flow.weights[link] = Math.max(1, hop.node.credit.weight(hop.id, connection.direction));
-    }
+    for (const hop of connection.hops) this.#weighOne(hop);
     return connection;
   }
 
   own(connection: Connection, own: number): void {
     const [client] = connection.hops;
+    client?.node.flush();
     client?.node.credit.connectionOwn(this.now_us, client.id, own);
   }
 
@@ -175,6 +188,7 @@ export class Network {
   #leave(connection: Connection): void {
     for (const { node, id } of connection.hops) {
       if (node.hops[id]?.connection !== connection) continue;
+      node.flush();
       node.hops[id] = undefined;
       node.open -= 1;
       node.credit.connectionClose(this.now_us, id);
@@ -185,14 +199,18 @@ export class Network {
   /** One step; links divide themselves as they stand at its end. */
   step(): void {
     this.now_us += this.step_us;
+    const announce = (hop: Hop, direction: number, announced: number) =>
+      this.#announced.push({ hop, direction, class: announced });
+    // All that is asked of a node at a time is asked at once: its memory is far from that of the one before.
     for (const node of this.#active.keys()) {
-      if (node.credit.settle(this.now_us) > 0)
-        this.#take(node, (hop, direction, announced) => this.#announced.push({ hop, direction, class: announced }));
+      node.flush();
+      node.revision += 1;
+      if (node.credit.settle(this.now_us) > 0) this.#take(node, announce);
+      this.#weigh(node);
     }
     this.#hear();
     const { reports_us } = this.#options;
     if (reports_us !== undefined && this.now_us % reports_us === 0) this.#report();
-    this.#weigh();
     this.#flow();
     this.#end();
   }
@@ -227,22 +245,27 @@ export class Network {
       if (other === undefined && direction === CREDIT_FORWARD) connection.kept = announced;
       if (other === undefined || other.node.hops[other.id] !== other) continue;
       other.node.credit.connectionAnnounced(this.now_us, other.id, direction, announced);
+      this.#weighOne(other);
     }
   }
 
-  #weigh(): void {
-    for (const node of this.#active.keys()) {
-      const needed = 2 * node.hops.length;
-      if (weights.length < needed) weights = new Uint32Array(2 * needed);
-      node.credit.weights(weights);
-      for (let id = 0; id < node.hops.length; id++) {
-        const hop = node.hops[id];
-        if (hop === undefined) continue;
-        const { connection } = hop;
-        const link = connection.linkOf(hop);
-        if (link >= 0) connection.flow.weights[link] = Math.max(1, weights[2 * id + connection.direction] as number);
-      }
+  #weigh({ credit, hops }: SimulatedNode): void {
+    const needed = 2 * hops.length;
+    if (weights.length < needed) weights = new Uint32Array(2 * needed);
+    credit.weights(weights);
+    for (let id = 0; id < hops.length; id++) {
+      const hop = hops[id];
+      if (hop === undefined) continue;
+      const { connection } = hop;
+      const link = connection.linkOf(hop);
+      if (link >= 0) connection.flow.weights[link] = Math.max(1, weights[2 * id + connection.direction] as number);
     }
+  }
+
+  #weighOne(hop: Hop): void {
+    const { connection } = hop;
+    const link = connection.linkOf(hop);
+    if (link >= 0) connection.flow.weights[link] = Math.max(1, hop.node.credit.weight(hop.id, connection.direction));
   }
 
   #flow(): void {
@@ -265,7 +288,6 @@ export class Network {
         if (node.hops[id]?.connection === connection) node.charge(id, connection.direction, credits, Math.round(bytes));
       }
     }
-    for (const node of this.#active.keys()) node.flush();
   }
 
   /** The last node pays whoever is beyond it, who thereby has as much more there. */

@@ -31,6 +31,10 @@ export class SimulatedNode {
   readonly hops: (Hop | undefined)[] = [];
   /** Connections that are open here. */
   open = 0;
+  /** How often it settled, or met or parted from a neighbour: what it mints for each and what they are worth changes then only. */
+  revision = 0;
+  #increases = new Float64Array(0);
+  #increasesOf = -1;
   #ids = new Map<number, number>();
   #records = new Float64Array(RECORD * 16);
   #count = 0;
@@ -47,11 +51,13 @@ export class SimulatedNode {
     numbers[CreditOpening.value] = opening.value ?? 0;
     numbers[CreditOpening.expected] = Math.floor(opening.expected ?? 0);
     this.#ids.set(node, this.credit.neighbourAdd(now_us, numbers));
+    this.revision += 1;
   }
 
   part(now_us: number, node: number): void {
     this.credit.neighbourRemove(now_us, this.id(node));
     this.#ids.delete(node);
+    this.revision += 1;
   }
 
   knows(node: number): boolean {
@@ -69,15 +75,20 @@ export class SimulatedNode {
     return row[CreditNeighbour[what]] as number;
   }
 
-  /** Credits per second minted for each neighbour, by the kernel's ids. */
-  increases(now_us: number): Float64Array {
-    const count = this.#ids.size;
-    if (rows.length < count * CREDIT_NEIGHBOUR) rows = new Float64Array(2 * count * CREDIT_NEIGHBOUR);
-    const found = new Float64Array(Math.max(0, ...this.#ids.values()) + 1);
-    this.credit.neighbours(now_us, 0, rows);
-    for (let at = 0; at < count * CREDIT_NEIGHBOUR; at += CREDIT_NEIGHBOUR)
-      found[rows[at + CreditNeighbour.neighbour] as number] = rows[at + CreditNeighbour.increase] as number;
-    return found;
+  /** Credits per second minted for a neighbour by the kernel's id, rounded down. */
+  increase(now_us: number, id: number): number {
+    if (this.#increasesOf !== this.revision) {
+      this.#increasesOf = this.revision;
+      const count = this.#ids.size;
+      if (rows.length < count * CREDIT_NEIGHBOUR) rows = new Float64Array(2 * count * CREDIT_NEIGHBOUR);
+      this.credit.neighbours(now_us, 0, rows);
+      this.#increases = new Float64Array(Math.max(0, ...this.#ids.values()) + 1);
+      for (let at = 0; at < count * CREDIT_NEIGHBOUR; at += CREDIT_NEIGHBOUR)
+        this.#increases[rows[at + CreditNeighbour.neighbour] as number] = Math.floor(
+          rows[at + CreditNeighbour.increase] as number,
+        );
+    }
+    return this.#increases[id] as number;
   }
 
   /** For the next `flush`. */

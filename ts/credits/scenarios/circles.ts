@@ -5,15 +5,19 @@ import { CREDIT_BOOKS, CREDIT_NEIGHBOUR, CreditBooks, CreditNeighbour } from '..
 import { CircleSeeker, circleClass, circleMost, type Quotes } from '../../credit/circles.js';
 import { circle, type Rates } from '../arbitrage.js';
 import type { Connection } from '../connection.js';
-import { type Edges, edgesOf, type Graph, grown, joined, Ways } from '../graph.js';
+import { type Edges, edgeOf, edgesOf, type Graph, grown, joined, Ways } from '../graph.js';
 import { FREE, Network } from '../network.js';
 import { AT_REST, DECAY, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
 
 const STEP_US = 10 * S;
 /** Spread of the values at first, in octaves: circles of four hops then gain up to tens of times. */
 const SIGMA = 1;
-/** Traffic beside: connections in an hour, how long they stand, the share that goes to one of a few servers. */
-const CONNECTIONS = 20_000;
+/**
+ * Traffic beside: connections of each node in an hour, and of all at most, as hubs of a larger network carry more each and mint no more for
+ * it; how long they stand, the share that goes to one of a few servers.
+ */
+const CONNECTIONS_EACH = 20;
+const CONNECTIONS_MOST = 20_000;
 const STANDS_S = 30;
 const SERVERS = 0.02;
 const CLASS = 3;
@@ -26,13 +30,15 @@ interface Run {
   network: Network;
   graph: Graph;
   edges: Edges;
+  /** log2 of what a credit is worth to the node where an edge begins, at the other end: where it comes from, and where it goes to. */
+  from: Float64Array;
+  to: Float64Array;
   /** log2 of a hop's gain, by edge, as of the latest look. */
   rates: Float64Array;
 }
 
 /** What a credit becomes over each edge: worth more where it comes to, less where it left, less what the hop keeps. */
-function look({ network, graph, edges, rates }: Run): void {
-  const [from, to] = [new Float64Array(rates.length), new Float64Array(rates.length)];
+function look({ network, graph, edges, from, to, rates }: Run): void {
   let rows = new Float64Array(CREDIT_NEIGHBOUR * 64);
   for (let node = 0; node < graph.nodes; node++) {
     const [first, end] = [edges.first[node] as number, edges.first[node + 1] as number];
@@ -63,7 +69,6 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
   const chance = new Chance(seed, 107);
   const graph = grown(nodes, 2, chance);
   const edges = edgesOf(graph);
-  const edge = (from: number, to: number) => (edges.first[from] as number) + (graph.place[from]?.get(to) as number);
   const network = new Network({ create, seed, nodes, step_us: STEP_US, link: () => FREE, reports_us: 30 * S });
   const rest = (node: number) => AT_REST / (graph.neighbours[node] as number[]).length;
   const opening = (node: number, other: number) => {
@@ -72,11 +77,12 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
   };
   joined(graph, (node, other) => network.meet(node, other, opening(node, other), opening(other, node)));
   const rates = new Float64Array(edges.to.length);
-  const run: Run = { network, graph, edges, rates };
+  const [from, to] = [new Float64Array(edges.to.length), new Float64Array(edges.to.length)];
+  const run: Run = { network, graph, edges, from, to, rates };
   const quotes: Quotes = {
     nodes,
     neighbours: (node) => graph.neighbours[node] as number[],
-    log2: (from, to) => rates[edge(from, to)] as number,
+    log2: (from, to) => rates[edgeOf(edges, from, to)] as number,
   };
   const seeker = new CircleSeeker({ gain: GAIN });
   const ways = new Ways(graph, edges);
@@ -91,6 +97,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
     });
     return [rested, added] as const;
   };
+  const connections = Math.min(nodes * CONNECTIONS_EACH, CONNECTIONS_MOST);
   const servers = Math.max(1, Math.round(nodes * SERVERS));
   const best: [number, number][] = [];
   const amplified: [number, number][] = [];
@@ -100,7 +107,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
   const gainOf = (path: readonly number[]) =>
     2 ** path.slice(1).reduce((sum, node, i) => sum + quotes.log2(path[i] as number, node), 0);
   while (network.now_us < end_us) {
-    for (; next_us <= network.now_us; next_us += chance.exponential(HOUR_US / CONNECTIONS)) {
+    for (; next_us <= network.now_us; next_us += chance.exponential(HOUR_US / connections)) {
       const [from, to] = [chance.below(nodes), chance.below(2) === 0 ? chance.below(servers) : chance.below(nodes)];
       const path = from === to ? null : ways.path(from, to, () => 1);
       if (path !== null)
