@@ -38,7 +38,7 @@ test.concurrent.for([1, 2, 3])(
 test('a figure that is missed is an exit code of its own', { timeout: 120_000 }, async () => {
   // Shares among so few neighbours are further off than those of many.
   const { code, stdout } = await wayfare(
-    ['sim', 'credits', '--check', '--seed', '1', '--nodes', '30', '--scenario', 'service', '--json'],
+    ['sim', 'credits', '--check', '--seed', '1', '--nodes', '100', '--scenario', 'service', '--json'],
     {
       folder,
       deadline_ms: 110_000,
