@@ -30,8 +30,8 @@ export interface ConnectionOptions {
   serverOwn?: number;
   /** Whom it is counted under. */
   group?: number;
-  /** A node beyond the last that keeps what comes to it instead of turning it round: credits only, no data. */
-  keeper?: number;
+  /** The last node keeps what comes to it instead of turning it round: credits only, no data. */
+  keeps?: boolean;
 }
 
 export class Connection {
@@ -47,9 +47,7 @@ export class Connection {
   moved = 0;
   /** Position in the network's list; -1 once it is closed. */
   place = -1;
-  /** What the last node announces to the keeper. */
-  readonly keeper: number | undefined;
-  kept = 0;
+  readonly keeps: boolean;
   /** By a node that dropped it. */
   dropped = false;
 
@@ -60,7 +58,7 @@ export class Connection {
     this.left = bytes;
     this.until_us = options.until_us ?? Number.POSITIVE_INFINITY;
     this.group = options.group ?? 0;
-    this.keeper = options.keeper;
+    this.keeps = options.keeps ?? false;
     this.opened_us = now_us;
     const way = up ? path : [...path].reverse();
     const links: number[] = [];

@@ -13,7 +13,6 @@ import {
   type CreateCredit,
   CreditChange,
   type CreditOptions,
-  creditRate,
 } from '../core/credit.js';
 import { Connection, type ConnectionOptions, type Hop } from './connection.js';
 import { Fluid } from './fluid.js';
@@ -135,12 +134,7 @@ export class Network {
     let announced = options.own;
     for (let at = 0; at < path.length; at++) {
       const node = this.node(path[at] as number);
-      const id = node.credit.connectionOpen(
-        this.now_us,
-        node.id(path[at - 1]),
-        node.id(path[at + 1] ?? options.keeper),
-        announced,
-      );
+      const id = node.credit.connectionOpen(this.now_us, node.id(path[at - 1]), node.id(path[at + 1]), announced);
       if (id < 0) {
         this.refused += 1;
         this.#leave(connection);
@@ -157,11 +151,9 @@ export class Network {
         else this.#announced.push({ hop: of, direction, class: announcedClass });
       });
     }
-    connection.kept = announced;
-    if (options.serverOwn !== undefined) {
-      const server = connection.hops.at(-1) as Hop;
-      server.node.credit.connectionOwn(this.now_us, server.id, options.serverOwn);
-    }
+    const end = connection.hops.at(-1) as Hop;
+    if (connection.keeps) end.node.credit.connectionKeep(this.now_us, end.id);
+    if (options.serverOwn !== undefined) end.node.credit.connectionOwn(this.now_us, end.id, options.serverOwn);
     connection.place = this.connections.push(connection) - 1;
     this.opened += 1;
     for (const hop of connection.hops) this.#weighOne(hop);
@@ -242,7 +234,6 @@ export class Network {
     for (const { hop, direction, class: announced } of heard) {
       const { connection, at } = hop;
       const other = connection.hops[direction === CREDIT_FORWARD ? at + 1 : at - 1];
-      if (other === undefined && direction === CREDIT_FORWARD) connection.kept = announced;
       if (other === undefined || other.node.hops[other.id] !== other) continue;
       other.node.credit.connectionAnnounced(this.now_us, other.id, direction, announced);
       this.#weighOne(other);
@@ -273,11 +264,8 @@ export class Network {
     this.fluid.divide(this.connections.map(({ flow }) => flow));
     for (const connection of this.connections) {
       const { flow } = connection;
+      if (connection.keeps) continue;
       const bytes = flow.rate * dt;
-      if (connection.keeper !== undefined) {
-        this.#keep(connection, dt);
-        continue;
-      }
       connection.left -= bytes;
       connection.moved += bytes;
       this.moved[connection.group] = (this.moved[connection.group] ?? 0) + bytes;
@@ -288,12 +276,6 @@ export class Network {
         if (node.hops[id]?.connection === connection) node.charge(id, connection.direction, credits, Math.round(bytes));
       }
     }
-  }
-
-  /** The last node pays whoever is beyond it, who thereby has as much more there. */
-  #keep({ path, keeper, kept }: Connection, dt: number): void {
-    const node = this.node(keeper as number);
-    if (kept > 0) node.credit.spend(this.now_us, node.id(path.at(-1)), creditRate(kept) * dt);
   }
 
   #end(): void {

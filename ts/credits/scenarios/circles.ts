@@ -126,7 +126,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
           const most = (path: readonly number[]) =>
             circleMost(network.node(node).credit.mirror(network.now_us, network.node(node).id(path[1])));
           if (had !== undefined) {
-            const own = circleClass(had.own, gainOf([...had.connection.path, node]), most(had.connection.path), GAIN);
+            const own = circleClass(had.own, gainOf(had.connection.path), most(had.connection.path), GAIN);
             if (own > 0) {
               if (own !== had.own) network.own(had.connection, own);
               running.set(node, { ...had, own });
@@ -137,7 +137,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
           }
           const found = seeker.best(node, quotes);
           if (found === null || most(found.path) === 0) continue;
-          const opened = network.open({ path: found.path.slice(0, -1), own: 1, keeper: node });
+          const opened = network.open({ path: found.path, own: 1, keeps: true });
           if (opened !== null) running.set(node, { connection: opened, own: 1 });
         }
     }
