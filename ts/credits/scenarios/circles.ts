@@ -2,12 +2,13 @@
 import { Chance } from '../../base/chance.js';
 import { figure } from '../../base/figure.js';
 import { CREDIT_BOOKS, CREDIT_NEIGHBOUR, CreditBooks, CreditNeighbour } from '../../core/credit.js';
-import { CircleSeeker, circleClass, circleMost, type Quotes } from '../../credit/circles.js';
+import { CIRCLE_DEFAULTS, type Quotes } from '../../credit/circles.js';
 import { circle, type Rates } from '../arbitrage.js';
-import type { Connection } from '../connection.js';
 import { type Edges, edgeOf, edgesOf, type Graph, grown, joined, Ways } from '../graph.js';
 import { FREE, Network } from '../network.js';
 import { AT_REST, DECAY, HOUR_US, S, type Scenario, type Setting } from '../scenario.js';
+import { Seekers } from '../seekers.js';
+import { lately, standing } from './standing-circle.js';
 
 const STEP_US = 10 * S;
 /** Spread of the values at first, in octaves: circles of four hops then gain up to tens of times. */
@@ -24,7 +25,7 @@ const CLASS = 3;
 const ALWAYS = 0.01;
 /** How often a node looks, and the profit it looks for. */
 const LOOKS_US = 60 * S;
-const GAIN = 1.01;
+const GAIN = CIRCLE_DEFAULTS.gain;
 
 interface Run {
   network: Network;
@@ -84,9 +85,8 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
     neighbours: (node) => graph.neighbours[node] as number[],
     log2: (from, to) => rates[edgeOf(edges, from, to)] as number,
   };
-  const seeker = new CircleSeeker({ gain: GAIN });
+  const seekers = new Seekers(network, quotes);
   const ways = new Ways(graph, edges);
-  const running = new Map<number, { connection: Connection; own: number }>();
   const books = new Float64Array(CREDIT_BOOKS);
   const turnover = () => {
     let [rested, added] = [0, 0];
@@ -104,8 +104,6 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
   let before = turnover();
   let next_us = 0;
   let sure = true;
-  const gainOf = (path: readonly number[]) =>
-    2 ** path.slice(1).reduce((sum, node, i) => sum + quotes.log2(path[i] as number, node), 0);
   while (network.now_us < end_us) {
     for (; next_us <= network.now_us; next_us += chance.exponential(HOUR_US / connections)) {
       const [from, to] = [chance.below(nodes), chance.below(2) === 0 ? chance.below(servers) : chance.below(nodes)];
@@ -117,29 +115,8 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
     if (network.now_us % (30 * S) === 0) {
       look(run);
       if (seeks)
-        for (
-          let node = (network.now_us / (30 * S)) % (LOOKS_US / (30 * S));
-          node < nodes;
-          node += LOOKS_US / (30 * S)
-        ) {
-          const had = running.get(node);
-          const most = (path: readonly number[]) =>
-            circleMost(network.node(node).credit.mirror(network.now_us, network.node(node).id(path[1])));
-          if (had !== undefined) {
-            const own = circleClass(had.own, gainOf(had.connection.path), most(had.connection.path), GAIN);
-            if (own > 0) {
-              if (own !== had.own) network.own(had.connection, own);
-              running.set(node, { ...had, own });
-              continue;
-            }
-            network.close(had.connection);
-            running.delete(node);
-          }
-          const found = seeker.best(node, quotes);
-          if (found === null || most(found.path) === 0) continue;
-          const opened = network.open({ path: found.path, own: 1, keeps: true });
-          if (opened !== null) running.set(node, { connection: opened, own: 1 });
-        }
+        for (let node = (network.now_us / (30 * S)) % (LOOKS_US / (30 * S)); node < nodes; node += LOOKS_US / (30 * S))
+          seekers.look(node);
     }
     if (network.now_us % (300 * S) === 0 || network.now_us === 30 * S) {
       const found = circle(ratesOf(run), GAIN);
@@ -152,7 +129,7 @@ function run({ create, seed, nodes, progress }: Setting, seeks: boolean, end_us:
       progress(network.now_us / end_us);
     }
   }
-  const found = { best, amplified, sure, running: running.size, connections: network.opened };
+  const found = { best, amplified, sure, running: seekers.running, connections: network.opened };
   network.dispose();
   return found;
 }
@@ -163,6 +140,7 @@ export const circles: Scenario = {
   run(setting) {
     const sought = run({ ...setting, progress: (part) => setting.progress((2 * part) / 3) }, true, HOUR_US);
     const left = run({ ...setting, progress: (part) => setting.progress((2 + part) / 3) }, false, HOUR_US / 2);
+    const [taken, untouched] = [standing(setting, true), standing(setting, false)];
     const [first, last] = [sought.best[0]?.[1] ?? 0, sought.best.at(-1)?.[1] ?? 0];
     return {
       figures: [
@@ -177,6 +155,13 @@ export const circles: Scenario = {
           least: 0.8,
           most: 1.25,
         }),
+        figure('a circle that traffic makes again and again: gain without seekers', lately(untouched), { least: 2 }),
+        figure(
+          'the same with seekers',
+          lately(taken),
+          { most: 1.25 },
+          `at most ${Math.max(...taken.slice(taken.length >> 1).map(([, gain]) => gain)).toFixed(2)}, without ${Math.max(...untouched.slice(untouched.length >> 1).map(([, gain]) => gain)).toFixed(2)}`,
+        ),
       ],
       panels: [
         {
@@ -186,6 +171,15 @@ export const circles: Scenario = {
           curves: [
             { name: 'with seekers', points: sought.best },
             { name: 'without', points: left.best },
+          ],
+        },
+        {
+          title: 'gain of a circle that traffic makes again and again',
+          x: 'minutes',
+          yLog: 1,
+          curves: [
+            { name: 'with seekers', points: taken },
+            { name: 'without', points: untouched },
           ],
         },
         {
