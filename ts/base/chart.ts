@@ -21,6 +21,8 @@ const HEIGHT = 250;
 const LEFT = 52;
 const TOP = 40;
 const GAP = 78;
+/** A mark's words do not run into those before it. */
+const MARK_WIDTH = 20;
 const COLORS = ['#888888', '#444444', '#b07aa1', '#f28e2b', '#9c755f', '#59a14f', '#4e79a7', '#e15759', '#000000'];
 const DASHES = ['', '4 3'];
 
@@ -84,8 +86,9 @@ function drawn(panel: Panel, left: number, top: number, names: readonly string[]
     lines.push(`<line x1="0" x2="${WIDTH}" y1="${height}" y2="${height}" class="grid"/>`);
     lines.push(text(-6, y.at(mark) + 4, said(mark), 'text-anchor="end"'));
   }
-  for (const mark of x.marks) lines.push(text(x.at(mark), HEIGHT + 18, said(mark), 'text-anchor="middle"'));
-  const note = panel.yLog === undefined ? '' : ' · logarithmic';
+  const marks = x.marks.filter((mark, i) => i === 0 || x.at(mark) - x.at(x.marks[i - 1] as number) >= MARK_WIDTH);
+  for (const mark of marks) lines.push(text(x.at(mark), HEIGHT + 18, said(mark), 'text-anchor="middle"'));
+  const note = panel.yLog === undefined ? '' : ' · y logarithmic';
   lines.push(text(WIDTH / 2, HEIGHT + 36, `${panel.x}${note}`, 'text-anchor="middle"'));
   for (const curve of panel.curves) {
     const path = curve.points.map(([a, b]) => `${x.at(a).toFixed(1)},${y.at(b).toFixed(1)}`);
@@ -94,7 +97,14 @@ function drawn(panel: Panel, left: number, top: number, names: readonly string[]
   return `<g transform="translate(${left},${top})">${lines.join('')}</g>`;
 }
 
-/** Panels in rows of `across`; curves of one name look the same in all of them, and are named once under each row. */
+/** What is named under each panel of a row: its own curves; where all panels have the same ones, these once, spread over the row. */
+function legends(row: readonly Panel[], names: readonly string[]): string[][] {
+  if (row.some(({ curves }) => curves.length < names.length))
+    return row.map(({ curves }) => curves.map(({ name }) => name));
+  return row.map((_, i) => names.filter((_, at) => at % row.length === i));
+}
+
+/** Panels in rows of `across`; curves of one name look the same in all of a row. */
 export function chart(panels: readonly Panel[], across = 3): string {
   const parts: string[] = [];
   let top = 0;
@@ -104,14 +114,16 @@ export function chart(panels: readonly Panel[], across = 3): string {
     row.forEach((panel, i) => {
       parts.push(drawn(panel, LEFT + i * (WIDTH + GAP), top + TOP, names));
     });
-    const per = row.length;
-    names.forEach((name, i) => {
-      const x = LEFT + (i % per) * (WIDTH + GAP);
-      const y = top + TOP + HEIGHT + 62 + 18 * Math.floor(i / per);
-      parts.push(`<line x1="${x}" x2="${x + 28}" y1="${y - 4}" y2="${y - 4}" class="curve" ${look(i)}/>`);
-      parts.push(text(x + 36, y, name));
+    const named = legends(row, names);
+    named.forEach((under, i) => {
+      const x = LEFT + i * (WIDTH + GAP);
+      under.forEach((name, at) => {
+        const y = top + TOP + HEIGHT + 62 + 18 * at;
+        const line = `x1="${x}" x2="${x + 28}" y1="${y - 4}" y2="${y - 4}"`;
+        parts.push(`<line ${line} class="curve" ${look(names.indexOf(name))}/>`, text(x + 36, y, name));
+      });
     });
-    top += TOP + HEIGHT + 50 + 18 * Math.ceil(names.length / per) + 10;
+    top += TOP + HEIGHT + 50 + 18 * Math.max(...named.map((under) => under.length)) + 10;
   }
   const width = LEFT + Math.min(across, panels.length) * (WIDTH + GAP);
   const style =
