@@ -10,6 +10,7 @@ mod active;
 mod clock;
 mod config;
 mod connection;
+mod connections;
 mod digest;
 mod ledger;
 mod mint;
