@@ -4,7 +4,7 @@
  * Invariant: a circle takes a small part of what there is at its first hop, and one that brings home clearly less than was quoted is
  * ended, and its way not tried again for a while: a quote is another's word.
  */
-import { CircleSeeker, circleClass, circleMost } from './circles.js';
+import { CircleSeeker, circleClass, circleMost, wayGain } from './circles.js';
 import type { Sight } from './quotes.js';
 import type { CreditCircle } from './report.js';
 
@@ -128,8 +128,5 @@ export class CircleRunner {
 
 /** Of one round from here over these nodes, by what is quoted; 0 where something is not: nobody who has fallen silent is waited for. */
 function gainOf(sight: Sight, path: readonly string[]): number {
-  const way = [0, ...path.map((node) => sight.ids.indexOf(node)), 0];
-  let sum = 0;
-  for (let i = 1; i < way.length; i++) sum += sight.log2(way[i - 1] as number, way[i] as number);
-  return 2 ** sum;
+  return wayGain([0, ...path.map((node) => sight.ids.indexOf(node)), 0], sight);
 }

@@ -128,6 +128,13 @@ export class CircleSeeker {
   }
 }
 
+/** What becomes of a credit on a way of nodes, by what is quoted. */
+export function wayGain(path: readonly number[], { log2 }: Quotes): number {
+  let sum = 0;
+  for (let i = 1; i < path.length; i++) sum += log2(path[i - 1] as number, path[i] as number);
+  return 2 ** sum;
+}
+
 /** The most that a circle takes: a small part of what there is at its first hop; 0 where that is too little for any class. */
 export function circleMost(mirror: number): number {
   for (let which = CREDIT_CLASSES - 1; which > 0; which--) if (creditRate(which) <= mirror * PART) return which;

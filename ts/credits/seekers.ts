@@ -1,5 +1,5 @@
 /** Nodes that look for circles and run them as real ones do (`ts/credit/circle-runner.ts`), with everybody's quotes in sight. */
-import { CIRCLE_DEFAULTS, CircleSeeker, circleClass, circleMost, type Quotes } from '../credit/circles.js';
+import { type Circle, CircleSeeker, circleClass, circleMost, type Quotes, wayGain } from '../credit/circles.js';
 import type { Connection } from './connection.js';
 import type { Network } from './network.js';
 
@@ -24,7 +24,7 @@ export class Seekers {
     const had = this.#running.get(node);
     if (had !== undefined) {
       const { connection } = had;
-      const own = circleClass(had.own, this.#gain(connection.path), this.#most(connection.path), CIRCLE_DEFAULTS.gain);
+      const own = circleClass(had.own, wayGain(connection.path, this.#quotes), this.#most(connection.path));
       if (own > 0) {
         if (own !== had.own) this.#network.own(connection, own);
         had.own = own;
@@ -39,18 +39,12 @@ export class Seekers {
     if (connection !== null) this.#running.set(node, { connection, own: 1 });
   }
 
-  best(node: number): ReturnType<CircleSeeker['best']> {
+  best(node: number): Circle | null {
     return this.#seeker.best(node, this.#quotes);
   }
 
   #most(path: readonly number[]): number {
     const node = this.#network.node(path[0] as number);
     return circleMost(node.credit.mirror(this.#network.now_us, node.id(path[1])));
-  }
-
-  #gain(path: readonly number[]): number {
-    let sum = 0;
-    for (let i = 1; i < path.length; i++) sum += this.#quotes.log2(path[i - 1] as number, path[i] as number);
-    return 2 ** sum;
   }
 }
