@@ -29,6 +29,7 @@ mod links;
 mod moved;
 mod node;
 mod options;
+mod parking;
 mod polled;
 mod proxy;
 mod pump;

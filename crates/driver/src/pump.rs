@@ -20,6 +20,7 @@ use wayfare_quic::Instant;
 use wayfare_types::Reason;
 
 use crate::moved::Moved;
+use crate::parking;
 use crate::world::Shared;
 
 /// The most one read takes off a socket, and the most a flow is read ahead of its socket.
@@ -186,6 +187,7 @@ fn read_some(arena: &std::cell::RefCell<BytesMut>, tcp: &TcpStream) -> io::Resul
     }
     let room = arena.capacity();
     let count = tcp.try_read_buf(&mut (&mut *arena).limit(room))?;
+    parking::moved(count);
     if count <= COPY_UP_TO {
         let bytes = Bytes::copy_from_slice(arena);
         arena.clear();

@@ -23,7 +23,7 @@ use crate::node::Command;
 use crate::options::Options;
 use crate::resolve::Resolver;
 use crate::world::{Job, Shared, World};
-use crate::{Failure, exit, exit_udp};
+use crate::{Failure, exit, exit_udp, parking};
 
 /// Commands carried out between two turns.
 const COMMANDS_PER_TURN: usize = 64;
@@ -44,7 +44,7 @@ pub(crate) struct Start {
 
 /// Runs a node to its end, on the calling thread.
 pub(crate) fn run(start: Start) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match parking::runtime() {
         Ok(runtime) => runtime,
         Err(e) => {
             let failure = Failure::new(Failure::SYSTEM, format!("the system gives no event queue: {e}"));

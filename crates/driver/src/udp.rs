@@ -12,8 +12,8 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use wayfare_quic::{EcnCodepoint, LINK_MTU_MAX, Transmit};
 
-use crate::gather;
 use crate::polled::Polled;
+use crate::{gather, parking};
 
 /// What a buffer holds: the most that GRO puts together.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -22,10 +22,19 @@ const UDP_BYTES_MAX: usize = 65_507;
 /// Asked of the kernel, which gives what it may: bursts of several connections arrive before this thread's next turn.
 const KERNEL_BUFFER_BYTES: usize = 8 << 20;
 
+/// What one receive is to bring at most, about: worked while it is in the cache, and passed on before the next node has run dry.
+const RECEIVE_BYTES: usize = 256 << 10;
+
+/// Buffers that hold so much where each is full.
+const BUFFERS_MIN: usize =
+    if BATCH_SIZE < RECEIVE_BYTES / BUFFER_BYTES { BATCH_SIZE } else { RECEIVE_BYTES / BUFFER_BYTES };
+
 /// Buffers of one receive, shared by all sockets of a node.
 pub struct Receiver {
     pub buffers: Vec<Vec<u8>>,
     meta: [RecvMeta; BATCH_SIZE],
+    /// How many of them the next receive is to fill: all where they hold little each, few where each is full.
+    next: usize,
 }
 
 /// What one buffer of a receive holds: datagrams of one sender, behind one another.
@@ -50,7 +59,7 @@ pub struct Udp {
 
 impl Receiver {
     pub fn new() -> Self {
-        Self { buffers: Vec::new(), meta: [RecvMeta::default(); BATCH_SIZE] }
+        Self { buffers: Vec::new(), meta: [RecvMeta::default(); BATCH_SIZE], next: BATCH_SIZE }
     }
 
     /// What the last receive put into buffer `index`.
@@ -125,19 +134,24 @@ impl Udp {
             // Not before the first use: the pages of buffers that no burst ever reaches are never touched.
             receiver.buffers = (0..BATCH_SIZE).map(|_| vec![0; BUFFER_BYTES]).collect();
         }
-        let Receiver { buffers, meta } = receiver;
+        let Receiver { buffers, meta, next } = receiver;
         let mut buffers = buffers.iter_mut();
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |b| b.as_mut_slice())));
         let mut count = 0;
         // What fails otherwise than for want of datagrams is an ICMP error of some earlier send: the connection's timers will notice.
         let _ = self.io.read(|socket| {
-            count = self.state.recv(socket.into(), &mut slices, &mut meta[..])?;
+            count = self.state.recv(socket.into(), &mut slices[..*next], &mut meta[..])?;
             // A kernel that had room for more has said that there is no more; it is only believed where no burst is on its way, since
             // being told anew costs more than to look once more.
             let alone = BATCH_SIZE > 1 && count == 1 && meta[0].len <= meta[0].stride;
             if alone { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
+        let bytes: usize = meta[..count].iter().map(|of| of.len).sum();
+        parking::moved(bytes);
+        if bytes > 0 {
+            *next = (RECEIVE_BYTES * count / bytes).clamp(BUFFERS_MIN, BATCH_SIZE);
+        }
         count
     }
 

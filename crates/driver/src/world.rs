@@ -34,6 +34,7 @@ use crate::later::Later;
 use crate::links::{Link, LinkId};
 use crate::moved::Moved;
 use crate::options::Options;
+use crate::parking::BULK_BYTES;
 use crate::proxy::Decision;
 use crate::random::{SystemRandom, unix_ms};
 use crate::replay::ReplayFile;
@@ -302,11 +303,13 @@ impl World {
         let mut more = self.shards_take(now);
         for index in 0..self.sockets.len() {
             for receive in 0..RECEIVES_PER_TURN {
-                if !self.receive(now, index) {
+                let Some(bytes) = self.receive(now, index) else { break };
+                now = Instant::now();
+                // The pumps take what a burst has brought before there is more of it than a cache holds.
+                if receive + 1 == RECEIVES_PER_TURN || bytes >= BULK_BYTES {
+                    more = true;
                     break;
                 }
-                now = Instant::now();
-                more |= receive + 1 == RECEIVES_PER_TURN;
             }
         }
         while self.settle(now) | self.flush(now) {}
@@ -314,8 +317,8 @@ impl World {
         more
     }
 
-    /// One receive, and all that comes of it; whether anything came.
-    fn receive(&mut self, now: Instant, index: usize) -> bool {
+    /// One receive, and all that comes of it; how many bytes came, if anything did.
+    fn receive(&mut self, now: Instant, index: usize) -> Option<usize> {
         let count = self.sockets[index].receive(&mut self.receiver);
         let mut filled = std::mem::take(&mut self.filled);
         let mut arrived = std::mem::take(&mut self.arrived);
@@ -340,8 +343,9 @@ impl World {
             self.settle(now);
             self.flush(now);
         }
+        let bytes = filled.iter().map(|of| of.bytes).sum();
         (self.filled, self.arrived) = (filled, arrived);
-        count > 0
+        (count > 0).then_some(bytes)
     }
 
     /// Lets links and engine talk to each other until both are quiet; whether they had anything to say.

@@ -62,7 +62,7 @@ impl ReceiveWindow {
             self.epoch_consumed = self.consumed;
         }
         let limit = self.consumed + self.window;
-        if limit - self.announced < self.window / 4 {
+        if limit - self.announced < self.window / 8 {
             return None;
         }
         self.announced = limit;

@@ -18,12 +18,12 @@ use wayfare_wire::HEADER;
 use wayfare_wire::fast::FAST_HEADER;
 
 use super::{Figures, Kind, PENDING_BYTES_MAX, Published, ToShard, Up, body};
-use crate::Failure;
 use crate::alarm::Alarm;
 use crate::fast::{Egress, Lane, Place, QUEUED_BYTES_MAX, roomy};
 use crate::links::LinkId;
 use crate::stats::thread_cpu_us;
 use crate::udp::{Filled, Receiver, Udp};
+use crate::{Failure, parking};
 
 /// Receives per socket before the main thread's word is heard again.
 const RECEIVES_PER_TURN: usize = 4;
@@ -79,7 +79,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs a shard to its end, on the calling thread.
     pub fn run(start: Start, ready: &std::sync::mpsc::Sender<Result<(), Failure>>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = parking::runtime();
         let begun = runtime
             .map_err(|e| Failure::new(Failure::SYSTEM, format!("the system gives no event queue: {e}")))
             .and_then(|runtime| {
