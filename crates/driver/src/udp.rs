@@ -22,7 +22,8 @@ const UDP_BYTES_MAX: usize = 65_507;
 /// Asked of the kernel, which gives what it may: bursts of several connections arrive before this thread's next turn.
 const KERNEL_BUFFER_BYTES: usize = 8 << 20;
 
-/// What one receive is to bring at most, about: worked while it is in the cache, and passed on before the next node has run dry.
+/// What one receive is to bring at most, about: worked while it is in the cache, and passed on before the next node has run dry. More
+/// where it goes on to many, each of whom a larger share can be sent of it at once.
 const RECEIVE_BYTES: usize = 256 << 10;
 
 /// Buffers that hold so much where each is full.
@@ -33,7 +34,7 @@ const BUFFERS_MIN: usize =
 pub struct Receiver {
     pub buffers: Vec<Vec<u8>>,
     meta: [RecvMeta; BATCH_SIZE],
-    /// How many of them the next receive is to fill: all where they hold little each, few where each is full.
+    /// How many of them the next receive is to fill.
     next: usize,
 }
 
@@ -60,6 +61,11 @@ pub struct Udp {
 impl Receiver {
     pub fn new() -> Self {
         Self { buffers: Vec::new(), meta: [RecvMeta::default(); BATCH_SIZE], next: BATCH_SIZE }
+    }
+
+    /// What the last receive brought was passed on to so many neighbours.
+    pub fn passed_on(&mut self, neighbours: usize) {
+        self.next = self.next.max(neighbours.min(BATCH_SIZE));
     }
 
     /// What the last receive put into buffer `index`.

@@ -187,10 +187,17 @@ impl Lane {
         })
     }
 
-    /// Sends what was worked for other links; `plain` has then what none of them takes fast.
-    pub fn send_worked(&mut self, now: Instant, sockets: &[Udp], buffers: &mut [Vec<u8>], counters: &mut Counters) {
+    /// Sends what was worked for other links; `plain` has then what none of them takes fast. To how many links it goes.
+    pub fn send_worked(
+        &mut self,
+        now: Instant,
+        sockets: &[Udp],
+        buffers: &mut [Vec<u8>],
+        counters: &mut Counters,
+    ) -> usize {
         let Self { stage, sides, plain, egress, .. } = self;
         let sides = &*sides;
+        let (mut links, mut latest) = (0, None);
         stage.send(
             buffers,
             |id| sides.get(&id).map(|side| &side.view),
@@ -198,12 +205,17 @@ impl Lane {
                 BatchOut::Plain { link, packet } => plain.push((link, Bytes::copy_from_slice(packet))),
                 BatchOut::Fast { link, segment, payers, slices } => {
                     let Some(side) = sides.get(&link) else { return };
+                    // A link's batches come behind one another.
+                    if latest.replace(link) != Some(link) {
+                        links += 1;
+                    }
                     let (packets, payers) = (payers.len(), Payers::Each(payers));
                     let batch = Batch { link, segment, packets, payers, slices };
                     egress.send(now, sockets, side.route, batch, counters);
                 }
             },
         );
+        links
     }
 
     /// Sends packets of one circuit with room for a fast header, `stride` bytes apart, on a link that takes them fast; `false`

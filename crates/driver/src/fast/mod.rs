@@ -185,7 +185,8 @@ impl World {
             let Self { fast, engine, receiver, sockets, .. } = self;
             let (slots, counters, relaying) = engine.fast_parts();
             let relayed = fast.lane.work(&mut receiver.buffers, slots, relaying, counters);
-            fast.lane.send_worked(now, sockets, &mut receiver.buffers, counters);
+            let links = fast.lane.send_worked(now, sockets, &mut receiver.buffers, counters);
+            receiver.passed_on(links);
             engine.relayed(
                 (relayed.packets_forward, relayed.bytes_forward),
                 (relayed.packets_backward, relayed.bytes_backward),

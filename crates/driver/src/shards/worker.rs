@@ -260,7 +260,8 @@ impl Worker {
         self.owned.extend(lane.heard.drain(..).map(|(link, from)| (Kind::Heard { link, from }, Bytes::new())));
         if !lane.is_idle() {
             let relayed = lane.work(&mut receiver.buffers, slots, self.forwarding, counters);
-            lane.send_worked(now, sockets, &mut receiver.buffers, counters);
+            let links = lane.send_worked(now, sockets, &mut receiver.buffers, counters);
+            receiver.passed_on(links);
             self.relayed.packets_forward += relayed.packets_forward;
             self.relayed.packets_backward += relayed.packets_backward;
             self.relayed.bytes_forward += relayed.bytes_forward;
