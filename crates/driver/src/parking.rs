@@ -39,3 +39,23 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         })
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_lets_others_go_first_once_after_it_has_moved_much() {
+        let runtime = runtime().unwrap();
+        let sleep = || runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+        moved(BULK_BYTES - 1);
+        assert!(!BUSY.get(), "what comes alone waits for nobody");
+        moved(BULK_BYTES);
+        moved(1);
+        assert!(BUSY.get());
+        sleep();
+        assert!(!BUSY.get());
+    }
+}

@@ -30,6 +30,11 @@ const RECEIVE_BYTES: usize = 256 << 10;
 const BUFFERS_MIN: usize =
     if BATCH_SIZE < RECEIVE_BYTES / BUFFER_BYTES { BATCH_SIZE } else { RECEIVE_BYTES / BUFFER_BYTES };
 
+/// How many buffers to receive next, where so many held so many bytes.
+fn buffers_for(count: usize, bytes: usize) -> usize {
+    (RECEIVE_BYTES * count / bytes.max(1)).clamp(BUFFERS_MIN, BATCH_SIZE)
+}
+
 /// Buffers of one receive, shared by all sockets of a node.
 pub struct Receiver {
     pub buffers: Vec<Vec<u8>>,
@@ -156,7 +161,7 @@ impl Udp {
         let bytes: usize = meta[..count].iter().map(|of| of.len).sum();
         parking::moved(bytes);
         if bytes > 0 {
-            *next = (RECEIVE_BYTES * count / bytes).clamp(BUFFERS_MIN, BATCH_SIZE);
+            *next = buffers_for(count, bytes);
         }
         count
     }
@@ -210,6 +215,19 @@ fn plain(socket: &std::net::UdpSocket) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::future::poll_fn;
+
+    #[test]
+    fn a_receive_is_as_large_as_a_cache_likes_and_larger_for_many_neighbours() {
+        // Full buffers, half full ones, single datagrams.
+        assert_eq!(buffers_for(4, 4 * BUFFER_BYTES), BUFFERS_MIN);
+        assert_eq!(buffers_for(BATCH_SIZE, BATCH_SIZE * BUFFER_BYTES / 2), (2 * BUFFERS_MIN).min(BATCH_SIZE));
+        assert_eq!(buffers_for(3, 3 * 1411), BATCH_SIZE);
+        let mut receiver = Receiver { next: BUFFERS_MIN, ..Receiver::new() };
+        for (neighbours, buffers) in [(1, BUFFERS_MIN), (8, 8), (2, 8), (64, BATCH_SIZE)] {
+            receiver.passed_on(neighbours);
+            assert_eq!(receiver.next, buffers.min(BATCH_SIZE), "{neighbours} neighbours");
+        }
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_batch_of_equal_segments_arrives_as_single_datagrams_in_order() {
