@@ -47,7 +47,7 @@ use crate::udp::{Filled, Receiver, Udp};
 /// Handshakes under way above which a caller must prove its address first.
 const RETRY_ABOVE: usize = 64;
 const LINKS_MAX: usize = 8192;
-/// Receives per socket and turn; with 32 buffers each, enough to empty a burst without starving the pumps.
+/// Receives per socket and turn of what comes in small pieces; a burst ends the turn, so that the pumps are not starved.
 const RECEIVES_PER_TURN: usize = 4;
 
 /// Datagrams taken in before what they led to is sent.
