@@ -7,7 +7,7 @@ use wayfare_types::Reason;
 use wayfare_wire::{LADDER, SLOT, TAGS};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::cipher::{Aead, nonce};
+use crate::cipher::{Aead, Gcm, nonce};
 use crate::{ReplayWindow, Suite, WORN, WORN_OUT};
 
 /// Key, iv and counter step of one hop in one direction.
@@ -70,8 +70,13 @@ pub struct ForwardHop {
 impl ForwardHop {
     /// The state for fresh keys.
     pub fn new(suite: Suite, keys: &DirectionKeys) -> Self {
+        Self::by(Gcm::here(), suite, keys)
+    }
+
+    /// The same by one of those who do AES-GCM, for tests; by the library where this CPU cannot.
+    pub fn by(gcm: Gcm, suite: Suite, keys: &DirectionKeys) -> Self {
         Self {
-            aead: Aead::new(suite, &keys.key),
+            aead: Aead::by(gcm, suite, &keys.key),
             iv: keys.iv,
             wear: Wear::default(),
             step: keys.step,
@@ -130,8 +135,13 @@ pub struct BackwardHop {
 impl BackwardHop {
     /// The state for fresh keys; `start` is the counter of the first packet that this hop originates as the exit.
     pub fn new(suite: Suite, keys: &DirectionKeys, start: u64) -> Self {
+        Self::by(Gcm::here(), suite, keys, start)
+    }
+
+    /// The same by one of those who do AES-GCM, for tests; by the library where this CPU cannot.
+    pub fn by(gcm: Gcm, suite: Suite, keys: &DirectionKeys, start: u64) -> Self {
         Self {
-            aead: Aead::new(suite, &keys.key),
+            aead: Aead::by(gcm, suite, &keys.key),
             iv: keys.iv,
             wear: Wear::default(),
             step: keys.step,

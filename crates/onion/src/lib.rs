@@ -19,6 +19,10 @@ pub mod suite;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 
+pub use cipher::Gcm;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub use cipher::parts as gcm;
 pub use hop::{BackwardHop, DirectionKeys, ForwardHop, HopKeys};
 pub use path::{ClientPath, OpenFailed};
 pub use replay::ReplayWindow;

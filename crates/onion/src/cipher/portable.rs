@@ -3,8 +3,8 @@
 use aes_gcm::aead::{AeadInOut, KeyInit, inout::InOutBuf};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 
-use super::TAG;
 use super::chacha_poly::ChaChaPoly;
+use super::{Gcm, TAG};
 use crate::Suite;
 
 pub(crate) enum Aead {
@@ -15,6 +15,11 @@ pub(crate) enum Aead {
 
 impl Aead {
     pub(crate) fn new(suite: Suite, key: &[u8; 32]) -> Self {
+        Self::by(Gcm::Library, suite, key)
+    }
+
+    /// There is one for all.
+    pub(crate) fn by(_: Gcm, suite: Suite, key: &[u8; 32]) -> Self {
         let mut short = [0; 16];
         short.copy_from_slice(&key[..16]);
         match suite {
