@@ -11,7 +11,7 @@ use wayfare_wire::window::{FlowWindow, WindowDecoder};
 use crate::api::{CircuitId, ConnectionId, Event};
 use crate::circuits::Circuit;
 use crate::engine::Engine;
-use crate::inner::{IDLE_MS, Side, exit_address};
+use crate::inner::{IDLE_MS, Side, exit_address, sizes};
 
 /// Silence after which a sign of life is asked for.
 const ASK_AFTER: Duration = Duration::from_millis(600);
@@ -52,7 +52,7 @@ impl Engine {
             return Err(Reason::CircuitUnknown);
         }
         let (exit, class) = (c.exit, c.class);
-        let transport = inner_transport(class.inner_bytes() as u16, self.inner.windows, IDLE_MS);
+        let transport = inner_transport(sizes(class), self.inner.windows, IDLE_MS);
         let config = tls::inner_client(exit, transport).map_err(|_| Reason::LinkRefused)?;
         let handle = self
             .inner

@@ -10,7 +10,7 @@ use wayfare_quic::{Instant, tls::Identity};
 use wayfare_relay::egress::Payer;
 use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
-use wayfare_wire::{Control, ControlDecoder, HEADER, SizeClass, halves::split};
+use wayfare_wire::{Control, ControlDecoder, HEADER, PieceJoiner, SizeClass, halves::split};
 
 use crate::additions::Adding;
 use crate::api::{CircuitId, EngineConfig, Event, FREE, Limits, Output, Stats};
@@ -94,6 +94,8 @@ pub struct Engine {
     pub(crate) forwarding: bool,
     /// What inner datagrams are copied into.
     pub(crate) arena: BytesMut,
+    /// Inner datagrams that arrive in pieces.
+    pub(crate) pieces: PieceJoiner,
     next_circuit: CircuitId,
     clock: (Instant, u64),
     tick_at: Option<Instant>,
@@ -137,6 +139,7 @@ impl Engine {
             draining: false,
             forwarding: true,
             arena: BytesMut::new(),
+            pieces: PieceJoiner::default(),
             next_circuit: 1,
             clock: (now, unix_ms),
             tick_at: None,
@@ -294,12 +297,12 @@ impl Engine {
                 self.stats.relayed_bytes_backward += packet.len() as u64;
                 self.send_packet(link, packet, payer);
             }
-            Ok(Arrival::Exit { circuit }) => {
+            Ok(Arrival::Exit { circuit, counter }) => {
                 if !self.forwarding {
                     return self.counters.count(Reason::ForwardingStopped);
                 }
                 packet.advance(HEADER);
-                self.exit_packet(now, circuit, packet);
+                self.exit_packet(now, circuit, counter, packet);
             }
             Ok(Arrival::Client { circuit, counter }) => {
                 packet.advance(HEADER);

@@ -5,7 +5,7 @@ use wayfare_credit::Direction;
 use wayfare_quic::Instant;
 use wayfare_relay::{Command, LinkId, Slots};
 use wayfare_types::{Counters, Reason};
-use wayfare_wire::{TAGS, get_payload};
+use wayfare_wire::{Piece, TAGS, get_payload};
 
 use crate::api::CircuitId;
 use crate::circuits::{Circuit, count_moved};
@@ -56,29 +56,34 @@ impl Engine {
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += body.len() as u64;
         let exit = c.exit;
-        match self.inner_copy(body) {
-            Ok(inner) => self.inner_arrived_client(now, exit, inner),
+        match self.inner_copy(id, counter, body) {
+            Ok(Some(inner)) => self.inner_arrived_client(now, exit, inner),
+            Ok(None) => {}
             Err(reason) => self.counters.count(reason),
         }
     }
 
     /// A client's packet has reached its exit, its last layer open.
-    pub fn handle_exit_body(&mut self, now: Instant, id: CircuitId, body: &[u8]) {
+    pub fn handle_exit_body(&mut self, now: Instant, id: CircuitId, counter: u64, body: &[u8]) {
         self.stats.exit_packets_forward += 1;
         self.stats.exit_bytes_forward += body.len() as u64;
-        match self.inner_copy(body) {
-            Ok(inner) => self.inner_arrived_exit(now, id, inner),
+        match self.inner_copy(id, counter, body) {
+            Ok(Some(inner)) => self.inner_arrived_exit(now, id, inner),
+            Ok(None) => {}
             Err(reason) => self.counters.count(reason),
         }
     }
 
-    /// The inner datagram of an opened body, in memory of its own.
-    fn inner_copy(&mut self, body: &[u8]) -> Result<BytesMut, Reason> {
-        let inner = body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)?;
+    /// The inner datagram of an opened body, in memory of its own; none while pieces of it are missing.
+    fn inner_copy(&mut self, id: CircuitId, counter: u64, body: &[u8]) -> Result<Option<BytesMut>, Reason> {
+        let (piece, inner) = body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)?;
+        if piece != Piece::Whole {
+            return Ok(self.pieces.join(id, counter, piece, inner, &mut self.counters));
+        }
         if self.arena.capacity() < inner.len() {
             self.arena = BytesMut::with_capacity(ARENA_BYTES.max(inner.len()));
         }
         self.arena.extend_from_slice(inner);
-        Ok(self.arena.split())
+        Ok(Some(self.arena.split()))
     }
 }

@@ -10,8 +10,8 @@ use bytes::BytesMut;
 use rustc_hash::FxHashMap;
 use wayfare_quic::tls::{self, Identity};
 use wayfare_quic::{
-    ConnectionHandle, EndpointConfig, HostConfig, InnerWindows, Instant, QuicHost, RandomConnectionIdGenerator,
-    ServerConfig, inner_transport,
+    ConnectionHandle, EndpointConfig, HostConfig, InnerSizes, InnerWindows, Instant, QuicHost,
+    RandomConnectionIdGenerator, ServerConfig, inner_transport,
 };
 use wayfare_types::{NodeId, Random, Reason};
 use wayfare_wire::fast::FAST_HEADER;
@@ -32,13 +32,21 @@ pub(crate) const IDLE_MS: u32 = 30_000;
 /// Datagrams that one inner connection hands over at a time, at most.
 const SEGMENTS_MAX: usize = 52;
 /// What one call can send as segments: the largest payload of UDP over IPv4.
-const BATCH_BYTES: usize = 65_507;
+pub(crate) const BATCH_BYTES: usize = 65_507;
 /// Outputs that may wait before the host is given its turn: few, so that what was just written is still in the cache.
 const OUTPUTS_AHEAD: usize = 4;
 
+/// How large datagrams on a circuit of a class are.
+pub(crate) fn sizes(class: SizeClass) -> InnerSizes {
+    InnerSizes { packet: class.inner_bytes() as u16, spanned: class.spanned_bytes() as u16 }
+}
+
 /// As many packets as go out with one call.
 fn segments(mtu: u16) -> usize {
-    (BATCH_BYTES / (FAST_HEADER + TAGS + 2 + usize::from(mtu))).min(SEGMENTS_MAX)
+    let mtu = usize::from(mtu);
+    let spans = [SizeClass::M, SizeClass::L].iter().any(|class| class.spanned_bytes() == mtu);
+    let packets = if spans { SizeClass::SPAN } else { 1 };
+    (BATCH_BYTES / ((FAST_HEADER + TAGS + 2) * packets + mtu)).min(SEGMENTS_MAX)
 }
 
 /// Which end of an inner connection this node is.
@@ -116,7 +124,7 @@ impl Inner {
         };
         let mut servers = Vec::new();
         for class in SizeClass::ALL.into_iter().filter(|_| config.roles.exit) {
-            let transport = inner_transport(class.inner_bytes() as u16, windows, IDLE_MS);
+            let transport = inner_transport(sizes(class), windows, IDLE_MS);
             servers.push((class, Arc::new(tls::inner_server(identity, transport).map_err(|e| e.to_string())?)));
         }
         let exit = servers.first().map(|(_, server)| host(Some(server.clone()), random));
@@ -185,6 +193,16 @@ impl Engine {
         }
     }
 
+    /// Whether a datagram takes several packets of a circuit.
+    fn spans(&self, circuit: CircuitId, bytes: usize) -> bool {
+        let class = match self.circuits.get(&circuit) {
+            Some(Circuit::Client(c)) => c.class,
+            Some(Circuit::Exit(c)) => c.class,
+            Some(Circuit::Relay(_)) | None => return false,
+        };
+        bytes > class.inner_bytes()
+    }
+
     /// Lets inner connections act: their events, then their datagrams as packets.
     pub(crate) fn drive_inner(&mut self, now: Instant) {
         for side in [Side::Client, Side::Exit] {
@@ -209,6 +227,12 @@ impl Engine {
                     continue;
                 };
                 let segment = transmit.segment_size.unwrap_or(transmit.size);
+                if self.spans(circuit, segment)
+                    && !handle.is_some_and(|h| self.inner.host(side).is_some_and(|host| host.may_span(now, h)))
+                {
+                    self.counters.count(Reason::SpanRefused);
+                    continue;
+                }
                 match side {
                     Side::Client => self.client_send(circuit, &buf, segment),
                     Side::Exit => self.exit_send(circuit, &buf, segment),

@@ -10,11 +10,12 @@ use wayfare_relay::LinkId;
 use wayfare_relay::egress::Payer;
 use wayfare_types::Reason;
 use wayfare_wire::fast::FAST_HEADER;
-use wayfare_wire::{HEADER, Header, Part, SizeClass, TAGS, get_payload};
+use wayfare_wire::{HEADER, Header, Part, Piece, SizeClass, TAGS, get_payload, pieces::SPAN_BYTES_MAX};
 
 use crate::api::{CircuitId, Event, FREE, Output};
 use crate::circuits::{Circuit, count_moved};
 use crate::engine::Engine;
+use crate::inner::BATCH_BYTES;
 
 /// Room for the next batches at a time.
 const ROOM_BYTES: usize = 256 << 10;
@@ -25,7 +26,7 @@ pub(crate) struct Room(BytesMut);
 
 impl Room {
     /// Writes the inner datagrams in `inner`, of `segment` bytes each but for the last, as packets of `class` for circuit
-    /// id `cid`. `seal` is given each body with its payload in place and says the packet's counter.
+    /// id `cid`, in pieces where they do not fit. `seal` is given each body with its payload in place and says the packet's counter.
     ///
     /// Stops at what `seal` refuses; the packets before it are whole.
     #[inline]
@@ -38,15 +39,23 @@ impl Room {
         mut seal: impl FnMut(&mut [u8]) -> Result<u64, Reason>,
     ) -> (BytesMut, Result<(), Reason>) {
         let stride = FAST_HEADER + class.body_bytes();
-        let bytes = inner.len().div_ceil(segment.max(1)) * stride;
+        let (segment, most) = (segment.max(1), class.inner_bytes());
+        let bytes = inner.len().div_ceil(segment) * segment.div_ceil(most) * stride;
         if self.0.capacity() < bytes {
             // Takes the old room again where the host has let go of all of it.
             self.0.reserve(bytes.max(ROOM_BYTES));
         }
         let mut result = Ok(());
-        for inner in inner.chunks(segment.max(1)) {
+        if segment.min(inner.len()) > SPAN_BYTES_MAX {
+            return (BytesMut::new(), Err(Reason::PayloadLength));
+        }
+        let pieces = inner.chunks(segment).flat_map(|datagram| {
+            let count = datagram.len().div_ceil(most);
+            datagram.chunks(most).enumerate().map(move |(i, part)| (Piece::of(i == 0, i + 1 == count), part))
+        });
+        for (piece, inner) in pieces {
             let at = self.0.len();
-            let Some(length) = u16::try_from(inner.len()).ok().filter(|_| inner.len() <= class.inner_bytes()) else {
+            let Some(length) = piece.length_field(inner.len()) else {
                 result = Err(Reason::PayloadLength);
                 break;
             };
@@ -137,6 +146,16 @@ impl Engine {
             self.counters.count(reason);
         }
         let Sent { link, mut data, stride, payer, .. } = sent;
+        // More than one call takes: jumbo datagrams in pieces.
+        let most = (BATCH_BYTES / stride).max(1) * stride;
+        while data.len() > most {
+            let rest = data.split_off(most);
+            self.send_batch(link, std::mem::replace(&mut data, rest), stride, payer);
+        }
+        self.send_batch(link, data, stride, payer);
+    }
+
+    fn send_batch(&mut self, link: LinkId, mut data: BytesMut, stride: usize, payer: Payer) {
         if data.is_empty() {
             return;
         }
@@ -171,8 +190,9 @@ impl Engine {
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += bytes;
         let exit = c.exit;
-        match inner_datagram(body) {
-            Ok(inner) => self.inner_arrived_client(now, exit, inner),
+        match self.inner_datagram(id, counter, body) {
+            Ok(Some(inner)) => self.inner_arrived_client(now, exit, inner),
+            Ok(None) => {}
             Err(reason) => self.counters.count(reason),
         }
     }
@@ -180,24 +200,35 @@ impl Engine {
     /// A client's packet has reached its exit, its last layer off: `body` is the tag slots, of which nothing is left to
     /// read, and the payload.
     #[inline]
-    pub(crate) fn exit_packet(&mut self, now: Instant, id: CircuitId, body: BytesMut) {
+    pub(crate) fn exit_packet(&mut self, now: Instant, id: CircuitId, counter: u64, body: BytesMut) {
         self.stats.exit_packets_forward += 1;
         self.stats.exit_bytes_forward += (HEADER + body.len()) as u64;
-        match inner_datagram(body) {
-            Ok(inner) => self.inner_arrived_exit(now, id, inner),
+        match self.inner_datagram(id, counter, body) {
+            Ok(Some(inner)) => self.inner_arrived_exit(now, id, inner),
+            Ok(None) => {}
             Err(reason) => self.counters.count(reason),
         }
     }
+
+    /// The inner datagram of an opened body; none while pieces of it are missing.
+    fn inner_datagram(&mut self, id: CircuitId, counter: u64, body: BytesMut) -> Result<Option<BytesMut>, Reason> {
+        let (piece, inner) = cut(body)?;
+        Ok(match piece {
+            Piece::Whole => Some(inner),
+            piece => self.pieces.join(id, counter, piece, &inner, &mut self.counters),
+        })
+    }
 }
 
-/// Cuts the inner datagram out of an opened body, without a copy.
+/// Cuts what a payload has out of an opened body, without a copy.
 #[inline]
-fn inner_datagram(mut body: BytesMut) -> Result<BytesMut, Reason> {
+fn cut(mut body: BytesMut) -> Result<(Piece, BytesMut), Reason> {
     let payload = body.get(TAGS..).ok_or(Reason::PacketTruncated)?;
-    let bytes = get_payload(payload)?.len();
+    let (piece, inner) = get_payload(payload)?;
+    let bytes = inner.len();
     body.advance(TAGS + 2);
     body.truncate(bytes);
-    Ok(body)
+    Ok((piece, body))
 }
 
 #[cfg(test)]
@@ -228,7 +259,7 @@ mod tests {
                 assert!(body[..TAGS].iter().all(|&b| b == 0));
                 let part = &inner[i * class.inner_bytes()..inner.len().min((i + 1) * class.inner_bytes())];
                 assert!(body[TAGS + 2 + part.len()..].iter().all(|&b| b == 0));
-                assert_eq!(inner_datagram(body).unwrap(), part);
+                assert_eq!(cut(body).unwrap(), (Piece::Whole, BytesMut::from(part)));
             }
         }
     }
@@ -244,7 +275,7 @@ mod tests {
         };
         let (data, result) = room.fill(class, 1, &[1; 4800], 1200, seal);
         assert_eq!((result, data.len()), (Err(Reason::KeyWorn), 2 * (FAST_HEADER + class.body_bytes())));
-        let (data, result) = room.fill(class, 1, &[1; 1201], 1201, |_| Ok(0));
+        let (data, result) = room.fill(class, 1, &[1; SPAN_BYTES_MAX + 1], SPAN_BYTES_MAX + 1, |_| Ok(0));
         assert_eq!((result, data.len()), (Err(Reason::PayloadLength), 0));
     }
 
@@ -263,7 +294,7 @@ mod tests {
     #[test]
     fn bodies_too_short_for_a_payload_are_refused() {
         for length in 0..TAGS + 2 {
-            assert!(inner_datagram(BytesMut::zeroed(length)).is_err());
+            assert!(cut(BytesMut::zeroed(length)).is_err());
         }
     }
 }

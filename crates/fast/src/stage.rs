@@ -63,7 +63,7 @@ pub enum Local {
     /// Circuit id 0: the link's own ([`FastLink::take_control`]).
     Control { counter: u64 },
     /// The payload, for this exit, begins at `FAST_HEADER + TAGS`.
-    Exit { circuit: u32 },
+    Exit { circuit: u32, counter: u64 },
     /// All its layers are still on.
     Client { circuit: u32, counter: u64 },
     /// Its circuit is at home in another shard. It is as it came, with a plain header at `FAST_HEADER - HEADER`.
@@ -190,7 +190,7 @@ impl Stage {
                     continue;
                 }
                 Ok(Peeled::Exit { circuit }) => {
-                    local(job.link, Local::Exit { circuit }, place);
+                    local(job.link, Local::Exit { circuit, counter: job.counter }, place);
                     continue;
                 }
                 Ok(Peeled::Forward { next, counter, weight }) => {

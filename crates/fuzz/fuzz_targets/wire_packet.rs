@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         rewrite(&mut again, 7, 8);
         assert_eq!(Header::parse(&again), Ok(Header { cid: 7, counter: 8, ..packet.header }));
     }
-    if let Ok(inner) = get_payload(bytes) {
+    if let Ok((_, inner)) = get_payload(bytes) {
         assert!(inner.len() + 2 <= bytes.len());
     }
     let _ = FastHeader::new(&[1; 32], 0).get(bytes);

@@ -8,7 +8,9 @@ use bytes::BytesMut;
 use quinn_proto::{ConnectionHandle, EndpointConfig, RandomConnectionIdGenerator};
 
 use crate::tls::{Identity, SERVER_NAME, inner_client, inner_server, link_client, link_server};
-use crate::{Dir, HostConfig, InnerWindows, Instant, QuicEvent, QuicHost, ServerConfig, StreamId, inner_transport};
+use crate::{
+    Dir, HostConfig, InnerSizes, InnerWindows, Instant, QuicEvent, QuicHost, ServerConfig, StreamId, inner_transport,
+};
 
 const MTU: u16 = 1312;
 const WINDOWS: InnerWindows = InnerWindows { stream_bytes: 1 << 20, connection_bytes: 4 << 20 };
@@ -47,7 +49,7 @@ struct Ends {
 impl Ends {
     fn new(inner: bool) -> Self {
         let (id, own) = (Identity::from_seed(&[7; 32]).unwrap(), Identity::from_seed(&[8; 32]).unwrap());
-        let transport = || inner_transport(MTU, WINDOWS, 30_000);
+        let transport = || inner_transport(InnerSizes { packet: MTU, spanned: MTU }, WINDOWS, 30_000);
         let (server, config) = if inner {
             (inner_server(&id, transport()).unwrap(), inner_client(id.id(), transport()).unwrap())
         } else {

@@ -45,48 +45,60 @@ impl ControllerFactory for PassThrough {
 /// CUBIC's window grows by segments, and inner datagrams are smaller than a path's, since every layer takes its part. Left
 /// at that, a circuit would be worth less than any plain connection beside it, by just that part, wherever losses set the
 /// rate. What an inner datagram fills on a link is a whole packet, so a whole packet is what growth is counted in.
-#[derive(Debug, Default)]
-pub struct InnerCubic;
+/// A datagram of several packets is no larger segment: it grows as if each went alone.
+#[derive(Debug)]
+pub struct InnerCubic {
+    /// Its packets are larger than Ethernet's.
+    pub jumbo: bool,
+}
 
 impl ControllerFactory for InnerCubic {
-    fn build(self: Arc<Self>, now: Instant, _: u16) -> Box<dyn Controller> {
-        Box::new(LinkSegments(Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16)))
+    fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
+        let cubic = Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16);
+        Box::new(LinkSegments { cubic, jumbo: self.jumbo, least: 2 * u64::from(mtu) })
     }
 }
 
 /// A controller that is told of no smaller segment size than a link's.
-struct LinkSegments(Box<dyn Controller>);
+struct LinkSegments {
+    cubic: Box<dyn Controller>,
+    jumbo: bool,
+    /// A window below one datagram would let nothing go at all.
+    least: u64,
+}
 
 impl Controller for LinkSegments {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.0.on_sent(now, bytes, last_packet_number);
+        self.cubic.on_sent(now, bytes, last_packet_number);
     }
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
-        self.0.on_ack(now, sent, bytes, app_limited, rtt);
+        self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
     }
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest_acked: Option<u64>) {
-        self.0.on_end_acks(now, in_flight, app_limited, largest_acked);
+        self.cubic.on_end_acks(now, in_flight, app_limited, largest_acked);
     }
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, lost_bytes: u64) {
-        self.0.on_congestion_event(now, sent, persistent, lost_bytes);
+        self.cubic.on_congestion_event(now, sent, persistent, lost_bytes);
     }
     fn on_mtu_update(&mut self, mtu: u16) {
-        // A window below one jumbo packet would let nothing go at all.
-        self.0.on_mtu_update(mtu.max(LINK_MTU_MAX as u16));
+        self.least = 2 * u64::from(mtu);
+        if self.jumbo {
+            self.cubic.on_mtu_update(mtu.max(LINK_MTU_MAX as u16));
+        }
     }
     fn window(&self) -> u64 {
-        self.0.window()
+        self.cubic.window().max(self.least)
     }
     fn metrics(&self) -> ControllerMetrics {
-        self.0.metrics()
+        self.cubic.metrics()
     }
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self(self.0.clone_box()))
+        Box::new(Self { cubic: self.cubic.clone_box(), ..*self })
     }
     fn initial_window(&self) -> u64 {
-        self.0.initial_window()
+        self.cubic.initial_window()
     }
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self.0.into_any()
+        self.cubic.into_any()
     }
 }

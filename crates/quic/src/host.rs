@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use rustls::pki_types::CertificateDer;
 use wayfare_types::NodeId;
 
+use crate::spans::Spans;
 use crate::{Instant, tls};
 
 /// What a host is made of.
@@ -59,6 +60,7 @@ struct Slot {
     sendable: bool,
     /// When the heap will look at it next.
     timer: Option<Instant>,
+    spans: Spans,
 }
 
 /// See the crate's first paragraph.
@@ -126,7 +128,8 @@ impl QuicHost {
     }
 
     fn insert(&mut self, handle: ConnectionHandle, conn: Connection) {
-        let slot = Slot { conn, handshaking: true, lost: false, touched: false, sendable: false, timer: None };
+        let (timer, spans) = (None, Spans::default());
+        let slot = Slot { conn, handshaking: true, lost: false, touched: false, sendable: false, timer, spans };
         self.slots.insert(handle, slot);
         self.handshakes += 1;
         self.touch(handle);
@@ -216,6 +219,14 @@ impl QuicHost {
     #[inline]
     pub fn receive(&mut self, handle: ConnectionHandle) -> Option<Bytes> {
         self.slots.get_mut(&handle)?.conn.datagrams().recv()
+    }
+
+    /// Whether a connection loses so little that a datagram of several packets is worth sending. What is not sent is lost to it; that is how it
+    /// comes back to smaller ones.
+    pub fn may_span(&mut self, now: Instant, handle: ConnectionHandle) -> bool {
+        let Some(Slot { conn, spans, .. }) = self.slots.get_mut(&handle) else { return false };
+        let path = conn.stats().path;
+        spans.allowed(now, path.sent_packets, path.congestion_events)
     }
 
     /// Who is at the other end, once connected.

@@ -16,6 +16,7 @@ mod host;
 mod listener;
 
 mod provider;
+mod spans;
 pub mod tls;
 mod transport;
 
@@ -28,7 +29,7 @@ pub use quinn_proto::{
     FinishError, RandomConnectionIdGenerator, ReadError, ReadableError, SendDatagramError, ServerConfig, Side,
     StreamId, Transmit, TransportConfig, VarInt, WriteError,
 };
-pub use transport::{InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
+pub use transport::{InnerSizes, InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
 
 /// The clock's type: what the host passes in.
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,9 @@ const INNER_MTU_MIN: u16 = 1200;
 /// How long after a jumbo connection has become smaller it looks whether its path takes more again.
 const MTU_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How long after a probe that was lost, or after it has lost them, a connection tries datagrams of several packets again.
+const SPAN_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Acknowledgements are packets too, on every hop: ask for few (draft-ietf-quic-ack-frequency).
 fn thin_acknowledgements(threshold: u32, max_delay_ms: u64) -> AckFrequencyConfig {
     let mut ack = AckFrequencyConfig::default();
@@ -63,11 +66,25 @@ pub struct InnerWindows {
 /// Of jumbo packets, fewer are acknowledged at once: a small part of a window that fits the cache.
 const ACK_EVERY_BYTES: u32 = 96 << 10;
 
-/// An inner connection between client and exit, whose every packet is one onion packet of a fixed size.
+/// The sizes of an inner connection's datagrams.
+#[derive(Clone, Copy, Debug)]
+pub struct InnerSizes {
+    /// What one packet of its circuit takes.
+    pub packet: u16,
+    /// What is sent in several packets where that brings something; else the same.
+    pub spanned: u16,
+}
+
+/// An inner connection between client and exit, whose datagrams go in onion packets of a fixed size, one or several each.
+///
+/// Datagrams of several packets are tried once there is a connection, by one probe of the largest size, and given up as on a path that has become
+/// narrower (RFC 8899) when they are not sent any more ([`QuicHost::may_span`](crate::QuicHost::may_span)).
 ///
 /// Jumbo circuits end with the links that carry them, and their connections must be able to go on over smaller ones: so those begin
 /// with what every circuit carries and find out what theirs takes (RFC 8899), anew whenever they have moved.
-pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
+pub fn inner_transport(sizes: InnerSizes, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
+    let InnerSizes { packet: mtu, spanned } = sizes;
+    let jumbo = usize::from(mtu) > LINK_MTU_MAX;
     let mut t = TransportConfig::default();
     t.max_idle_timeout(idle(idle_ms))
         .datagram_receive_buffer_size(Some(1 << 20))
@@ -77,15 +94,25 @@ pub fn inner_transport(mtu: u16, windows: InnerWindows, idle_ms: u32) -> Transpo
         .stream_receive_window(VarInt::from_u32(windows.stream_bytes))
         .receive_window(VarInt::from_u32(windows.connection_bytes))
         .send_window(u64::from(windows.connection_bytes))
-        .congestion_controller_factory(Arc::new(InnerCubic))
+        .congestion_controller_factory(Arc::new(InnerCubic { jumbo }))
         .packet_threshold(16)
         // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
         // millisecond of delay is one more of round trip to congestion control.
-        .ack_frequency_config(Some(thin_acknowledgements((ACK_EVERY_BYTES / u32::from(mtu)).clamp(4, 24), 4)));
-    if usize::from(mtu) > LINK_MTU_MAX {
+        .ack_frequency_config(Some(thin_acknowledgements((ACK_EVERY_BYTES / u32::from(spanned)).clamp(4, 24), 4)));
+    if jumbo {
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(mtu).minimum_change(64).interval(MTU_AGAIN_AFTER).black_hole_cooldown(MTU_AGAIN_AFTER);
         t.initial_mtu(INNER_MTU_MIN).min_mtu(INNER_MTU_MIN).mtu_discovery_config(Some(discovery));
+    } else if spanned > mtu {
+        let mut discovery = MtuDiscoveryConfig::default();
+        // More than half of what there is between the two: the first probe is the last.
+        let change = (spanned - mtu) / 2 + 1;
+        discovery
+            .upper_bound(spanned)
+            .minimum_change(change)
+            .interval(SPAN_AGAIN_AFTER)
+            .black_hole_cooldown(SPAN_AGAIN_AFTER);
+        t.initial_mtu(mtu).min_mtu(mtu).mtu_discovery_config(Some(discovery));
     } else {
         t.initial_mtu(mtu).min_mtu(mtu).mtu_discovery_config(None);
     }

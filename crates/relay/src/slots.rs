@@ -59,7 +59,7 @@ pub enum Arrival {
     /// Likewise, towards the client.
     Backward { link: LinkId, payer: Payer },
     /// Its payload, for this exit, begins at `HEADER + TAGS`.
-    Exit { circuit: u32 },
+    Exit { circuit: u32, counter: u64 },
     /// All its layers are still on.
     Client { circuit: u32, counter: u64 },
     /// The first half of a packet that was split.
@@ -309,7 +309,7 @@ impl Slots {
                 rewrite(packet, next.cid, counter);
                 Arrival::Backward { link: next.link, payer: Payer { cid, weight } }
             }
-            Peeled::Exit { circuit } => Arrival::Exit { circuit },
+            Peeled::Exit { circuit } => Arrival::Exit { circuit, counter },
             Peeled::Client { circuit } => Arrival::Client { circuit, counter },
         })
     }

@@ -36,6 +36,10 @@ reasons! {
     PayloadLength = "payload_length",
     /// A half whose other half never came.
     HalfLost = "half_lost",
+    /// A piece of an inner datagram of which others are missing.
+    PieceLost = "piece_lost",
+    /// A datagram of several packets that is not sent, as its connection loses too many.
+    SpanRefused = "span_refused",
     /// The key of this circuit is worn out (2^28 packets).
     KeyWorn = "key_worn",
     /// The next link's queue is full.

@@ -46,6 +46,15 @@ impl SizeClass {
         self.payload_bytes() - 2
     }
 
+    /// Packets that a datagram spans where a path loses little: what QUIC does per datagram is then done once for that many. Five such datagrams
+    /// fill what one call sends.
+    pub const SPAN: usize = 9;
+
+    /// The largest inner datagram that is sent, in pieces where it does not fit: full ones, of the classes that Ethernet takes.
+    pub const fn spanned_bytes(self) -> usize {
+        if self.is_jumbo() { self.inner_bytes() } else { self.inner_bytes() * Self::SPAN }
+    }
+
     /// Bytes of a body: tag slots and payload.
     pub const fn body_bytes(self) -> usize {
         TAGS + self.payload_bytes()

@@ -13,6 +13,7 @@ pub mod halves;
 pub mod host;
 pub mod packet;
 pub mod payload;
+pub mod pieces;
 pub mod request;
 pub mod window;
 
@@ -25,6 +26,7 @@ pub use halves::Joiner;
 pub use host::Host;
 pub use packet::{Datagram, Header, Packet, Part};
 pub use payload::{get_payload, put_payload};
+pub use pieces::{Piece, PieceJoiner};
 pub use request::{Answer, Request, Status};
 pub use window::{FlowWindow, WindowDecoder};
 

@@ -1,14 +1,16 @@
-//! What a body carries for its ends: `length u16 | inner datagram | zeros`.
+//! What a body carries for its ends: `piece 2 bits, length 14 bits | inner datagram or a piece of it | zeros`.
 
 use wayfare_types::Reason;
 
-/// Fills `payload` with the inner datagram and its padding.
+use crate::Piece;
+
+/// Fills `payload` with a whole inner datagram and its padding.
 ///
 /// # Errors
 /// [`Reason::PayloadLength`] when it does not fit.
 #[inline]
 pub fn put_payload(payload: &mut [u8], inner: &[u8]) -> Result<(), Reason> {
-    let length = u16::try_from(inner.len()).map_err(|_| Reason::PayloadLength)?;
+    let length = Piece::Whole.length_field(inner.len()).ok_or(Reason::PayloadLength)?;
     if payload.len() < 2 + inner.len() {
         return Err(Reason::PayloadLength);
     }
@@ -20,14 +22,15 @@ pub fn put_payload(payload: &mut [u8], inner: &[u8]) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The inner datagram of a payload. The padding is not looked at: it was authenticated with the rest.
+/// The inner datagram of a payload, or which piece of one. The padding is not looked at: it was authenticated with the rest.
 ///
 /// # Errors
 /// [`Reason::PayloadLength`] when the length field says more than there is.
 #[inline]
-pub fn get_payload(payload: &[u8]) -> Result<&[u8], Reason> {
+pub fn get_payload(payload: &[u8]) -> Result<(Piece, &[u8]), Reason> {
     let Some((head, rest)) = payload.split_first_chunk::<2>() else { return Err(Reason::PayloadLength) };
-    rest.get(..usize::from(u16::from_be_bytes(*head))).ok_or(Reason::PayloadLength)
+    let (piece, bytes) = Piece::from_length_field(u16::from_be_bytes(*head));
+    Ok((piece, rest.get(..bytes).ok_or(Reason::PayloadLength)?))
 }
 
 #[cfg(test)]
@@ -48,13 +51,13 @@ mod tests {
         fn round_trips_and_pads_with_zeros(inner in prop::collection::vec(any::<u8>(), 0..100), spare in 0..50usize) {
             let mut payload = vec![0xff; 2 + inner.len() + spare];
             put_payload(&mut payload, &inner).unwrap();
-            prop_assert_eq!(get_payload(&payload), Ok(&inner[..]));
+            prop_assert_eq!(get_payload(&payload), Ok((Piece::Whole, &inner[..])));
             prop_assert!(payload[2 + inner.len()..].iter().all(|&b| b == 0));
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            if let Ok(inner) = get_payload(&bytes) {
+            if let Ok((_, inner)) = get_payload(&bytes) {
                 prop_assert!(inner.len() + 2 <= bytes.len());
             }
         }

@@ -216,7 +216,9 @@ impl World {
         let Place { buffer, at, bytes } = place;
         let packet = &mut self.receiver.buffers[buffer][at..][..bytes];
         match local {
-            Local::Exit { circuit } => self.engine.handle_exit_body(now, circuit, &packet[FAST_HEADER..]),
+            Local::Exit { circuit, counter } => {
+                self.engine.handle_exit_body(now, circuit, counter, &packet[FAST_HEADER..])
+            }
             Local::Client { circuit, counter } => {
                 self.engine.handle_client_body(now, circuit, counter, &mut packet[FAST_HEADER..]);
             }

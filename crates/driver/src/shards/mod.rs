@@ -85,6 +85,7 @@ pub(crate) enum Kind {
     /// A body for this exit.
     Exit {
         circuit: u32,
+        counter: u64,
     },
     /// A body for this client.
     Client {
@@ -323,7 +324,7 @@ impl World {
                     self.fast_control(now, link, counter, &mut item, (shard, local_ip));
                 }
                 Kind::Heard { link, from } => self.fast_heard(now, link, from),
-                Kind::Exit { circuit } => self.engine.handle_exit_body(now, circuit, &item),
+                Kind::Exit { circuit, counter } => self.engine.handle_exit_body(now, circuit, counter, &item),
                 Kind::Client { circuit, counter } => self.engine.handle_client_body(now, circuit, counter, &mut item),
                 Kind::Away { link } => self.take_packet(now, link, item),
                 Kind::Plain { link } => self.send_plain(link, item.freeze()),

@@ -198,8 +198,8 @@ impl Worker {
             Ok(Arrival::Half) => return,
             Err(reason) => return self.counters.count(reason),
             Ok(_) if !self.forwarding => return self.counters.count(Reason::ForwardingStopped),
-            Ok(Arrival::Exit { circuit }) => {
-                return self.owned.push((Kind::Exit { circuit }, body(packet).freeze()));
+            Ok(Arrival::Exit { circuit, counter }) => {
+                return self.owned.push((Kind::Exit { circuit, counter }, body(packet).freeze()));
             }
             Ok(Arrival::Forward { link, payer }) => {
                 relayed.packets_forward += 1;
@@ -270,7 +270,7 @@ impl Worker {
         for (link, local, Place { buffer, at, bytes }) in lane.locals.drain(..) {
             let (kind, skip) = match local {
                 Local::Control { counter } => (Kind::Control { link, counter, local_ip: filled[buffer].local_ip }, 0),
-                Local::Exit { circuit } => (Kind::Exit { circuit }, FAST_HEADER),
+                Local::Exit { circuit, counter } => (Kind::Exit { circuit, counter }, FAST_HEADER),
                 Local::Client { circuit, counter } => (Kind::Client { circuit, counter }, FAST_HEADER),
                 Local::Away { .. } => (Kind::Away { link }, FAST_HEADER - HEADER),
             };
