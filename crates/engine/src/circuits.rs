@@ -7,7 +7,7 @@ use wayfare_onion::{BackwardHop, ClientPath, ClientSetup, HopSpec, Suite};
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
 use wayfare_types::{NodeId, Reason};
-use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
+use wayfare_wire::{Control, PieceJoiner, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, CircuitInfo, Event, Stats};
 use crate::circles::Circle;
@@ -41,6 +41,8 @@ pub(crate) struct ExitCircuit {
     /// As a client's; what is received is not counted.
     pub moved: [u64; 2],
     pub credit: Credit,
+    /// An inner datagram that arrives in pieces.
+    pub pieces: PieceJoiner,
 }
 
 pub(crate) struct ClientCircuit {
@@ -67,6 +69,8 @@ pub(crate) struct ClientCircuit {
     /// It leads back here.
     pub circle: Option<Circle>,
     pub info: CircuitInfo,
+    /// An inner datagram that arrives in pieces.
+    pub pieces: PieceJoiner,
 }
 
 /// Counts what a circuit has moved at the end that is here; `touched` has each once whose count is not 0.
@@ -193,6 +197,7 @@ impl Engine {
             credit,
             circle,
             info: CircuitInfo::default(),
+            pieces: PieceJoiner::default(),
         };
         self.insert_circuit(id, Circuit::Client(Box::new(circuit)));
         self.begin_circle(circle, id);

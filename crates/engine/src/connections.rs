@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wayfare_quic::tls;
-use wayfare_quic::{ConnectionHandle, Dir, Instant, QuicEvent, StreamId, inner_transport};
+use wayfare_quic::{Connection, ConnectionHandle, Dir, Instant, QuicEvent, StreamId, inner_transport};
 use wayfare_types::{NodeId, Reason};
 use wayfare_wire::SizeClass;
 use wayfare_wire::window::{FlowWindow, WindowDecoder};
@@ -138,12 +138,21 @@ impl Engine {
 
     /// Its round trip so far.
     pub fn connection_rtt(&self, id: ConnectionId) -> Option<Duration> {
+        Some(self.connection_quic(id)?.rtt())
+    }
+
+    /// Bytes of the largest datagram that it sends at present.
+    pub fn connection_mtu(&self, id: ConnectionId) -> Option<u16> {
+        Some(self.connection_quic(id)?.current_mtu())
+    }
+
+    fn connection_quic(&self, id: ConnectionId) -> Option<&Connection> {
         let conn = self.inner.conns.get(&id)?;
         let host = match conn.side {
             Side::Client => &self.inner.client,
             Side::Exit => self.inner.exit.as_ref()?,
         };
-        Some(host.peek(conn.handle)?.rtt())
+        host.peek(conn.handle)
     }
 
     fn connection_lost(&mut self, now: Instant, id: ConnectionId, reason: Reason) {

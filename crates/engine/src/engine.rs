@@ -10,7 +10,7 @@ use wayfare_quic::{Instant, tls::Identity};
 use wayfare_relay::egress::Payer;
 use wayfare_relay::{Arrival, CircuitTable, LinkId};
 use wayfare_types::{Counters, NodeId, Random, Reason};
-use wayfare_wire::{Control, ControlDecoder, HEADER, PieceJoiner, SizeClass, halves::split};
+use wayfare_wire::{Control, ControlDecoder, HEADER, PieceQuota, SizeClass, halves::split};
 
 use crate::additions::Adding;
 use crate::api::{CircuitId, EngineConfig, Event, FREE, Limits, Output, Stats};
@@ -22,6 +22,8 @@ use crate::packets::Room;
 
 /// How long a jumbo set-up waits, on a new link, for packets of its size to be found to pass: far longer than where they do.
 const FAST_WITHIN: Duration = Duration::from_millis(200);
+/// Inner datagrams that may arrive in pieces at the same time, on all circuits: 27 MB of them.
+const PIECES_HELD_MAX: usize = 4096;
 /// How often housekeeping looks at deadlines while anything has one.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -94,8 +96,8 @@ pub struct Engine {
     pub(crate) forwarding: bool,
     /// What inner datagrams are copied into.
     pub(crate) arena: BytesMut,
-    /// Inner datagrams that arrive in pieces.
-    pub(crate) pieces: PieceJoiner,
+    /// What inner datagrams that arrive in pieces may take.
+    pub(crate) pieces: PieceQuota,
     next_circuit: CircuitId,
     clock: (Instant, u64),
     tick_at: Option<Instant>,
@@ -139,7 +141,7 @@ impl Engine {
             draining: false,
             forwarding: true,
             arena: BytesMut::new(),
-            pieces: PieceJoiner::default(),
+            pieces: PieceQuota::new(PIECES_HELD_MAX),
             next_circuit: 1,
             clock: (now, unix_ms),
             tick_at: None,

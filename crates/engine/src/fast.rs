@@ -27,6 +27,11 @@ impl Engine {
         }
     }
 
+    /// Inner datagrams of which some pieces have arrived.
+    pub fn pieces_held(&self) -> usize {
+        self.pieces.held()
+    }
+
     /// What other shards have to be told, in order, before any output that is still to be taken goes out.
     pub fn shard_commands(&mut self) -> std::vec::Drain<'_, (usize, Command)> {
         self.table.commands()
@@ -56,34 +61,42 @@ impl Engine {
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += body.len() as u64;
         let exit = c.exit;
-        match self.inner_copy(id, counter, body) {
-            Ok(Some(inner)) => self.inner_arrived_client(now, exit, inner),
-            Ok(None) => {}
-            Err(reason) => self.counters.count(reason),
-        }
+        let inner = match payload(body) {
+            Ok((Piece::Whole, inner)) => copied(&mut self.arena, inner),
+            Ok((piece, bytes)) => match c.pieces.join(&self.pieces, counter, piece, bytes, &mut self.counters) {
+                Some(inner) => inner,
+                None => return,
+            },
+            Err(reason) => return self.counters.count(reason),
+        };
+        self.inner_arrived_client(now, exit, inner);
     }
 
     /// A client's packet has reached its exit, its last layer open.
     pub fn handle_exit_body(&mut self, now: Instant, id: CircuitId, counter: u64, body: &[u8]) {
         self.stats.exit_packets_forward += 1;
         self.stats.exit_bytes_forward += body.len() as u64;
-        match self.inner_copy(id, counter, body) {
-            Ok(Some(inner)) => self.inner_arrived_exit(now, id, inner),
-            Ok(None) => {}
+        match payload(body) {
+            Ok((Piece::Whole, inner)) => {
+                let inner = copied(&mut self.arena, inner);
+                self.inner_arrived_exit(now, id, inner);
+            }
+            Ok((piece, bytes)) => self.piece_arrived_exit(now, id, counter, piece, bytes),
             Err(reason) => self.counters.count(reason),
         }
     }
+}
 
-    /// The inner datagram of an opened body, in memory of its own; none while pieces of it are missing.
-    fn inner_copy(&mut self, id: CircuitId, counter: u64, body: &[u8]) -> Result<Option<BytesMut>, Reason> {
-        let (piece, inner) = body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)?;
-        if piece != Piece::Whole {
-            return Ok(self.pieces.join(id, counter, piece, inner, &mut self.counters));
-        }
-        if self.arena.capacity() < inner.len() {
-            self.arena = BytesMut::with_capacity(ARENA_BYTES.max(inner.len()));
-        }
-        self.arena.extend_from_slice(inner);
-        Ok(Some(self.arena.split()))
+/// What an opened body has for its end.
+fn payload(body: &[u8]) -> Result<(Piece, &[u8]), Reason> {
+    body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)
+}
+
+/// An inner datagram in memory of its own.
+fn copied(arena: &mut BytesMut, inner: &[u8]) -> BytesMut {
+    if arena.capacity() < inner.len() {
+        *arena = BytesMut::with_capacity(ARENA_BYTES.max(inner.len()));
     }
+    arena.extend_from_slice(inner);
+    arena.split()
 }

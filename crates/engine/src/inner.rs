@@ -32,7 +32,7 @@ pub(crate) const IDLE_MS: u32 = 30_000;
 /// Datagrams that one inner connection hands over at a time, at most.
 const SEGMENTS_MAX: usize = 52;
 /// What one call can send as segments: the largest payload of UDP over IPv4.
-pub(crate) const BATCH_BYTES: usize = 65_507;
+const BATCH_BYTES: usize = 65_507;
 /// Outputs that may wait before the host is given its turn: few, so that what was just written is still in the cache.
 const OUTPUTS_AHEAD: usize = 4;
 
@@ -117,7 +117,7 @@ impl Inner {
                 server,
                 retry_above: usize::MAX,
                 max_connections: config.limits.circuits,
-                // Where the transport asks for it: each datagram is one packet, whole or lost.
+                // Where the transport asks for it: each datagram arrives whole or not at all.
                 mtu_discovery: true,
                 rng_seed: Some(seed),
             })
@@ -230,7 +230,7 @@ impl Engine {
                 if self.spans(circuit, segment)
                     && !handle.is_some_and(|h| self.inner.host(side).is_some_and(|host| host.may_span(now, h)))
                 {
-                    self.counters.count(Reason::SpanRefused);
+                    (0..transmit.size.div_ceil(segment)).for_each(|_| self.counters.count(Reason::SpanRefused));
                     continue;
                 }
                 match side {

@@ -10,12 +10,11 @@ use wayfare_relay::LinkId;
 use wayfare_relay::egress::Payer;
 use wayfare_types::Reason;
 use wayfare_wire::fast::FAST_HEADER;
-use wayfare_wire::{HEADER, Header, Part, Piece, SizeClass, TAGS, get_payload, pieces::SPAN_BYTES_MAX};
+use wayfare_wire::{HEADER, Header, Part, Piece, SizeClass, TAGS, get_payload};
 
 use crate::api::{CircuitId, Event, FREE, Output};
 use crate::circuits::{Circuit, count_moved};
 use crate::engine::Engine;
-use crate::inner::BATCH_BYTES;
 
 /// Room for the next batches at a time.
 const ROOM_BYTES: usize = 256 << 10;
@@ -46,7 +45,8 @@ impl Room {
             self.0.reserve(bytes.max(ROOM_BYTES));
         }
         let mut result = Ok(());
-        if segment.min(inner.len()) > SPAN_BYTES_MAX {
+        // A jumbo connection that has moved to smaller packets has to find that out.
+        if segment.min(inner.len()) > most * SizeClass::SPAN {
             return (BytesMut::new(), Err(Reason::PayloadLength));
         }
         let pieces = inner.chunks(segment).flat_map(|datagram| {
@@ -146,16 +146,6 @@ impl Engine {
             self.counters.count(reason);
         }
         let Sent { link, mut data, stride, payer, .. } = sent;
-        // More than one call takes: jumbo datagrams in pieces.
-        let most = (BATCH_BYTES / stride).max(1) * stride;
-        while data.len() > most {
-            let rest = data.split_off(most);
-            self.send_batch(link, std::mem::replace(&mut data, rest), stride, payer);
-        }
-        self.send_batch(link, data, stride, payer);
-    }
-
-    fn send_batch(&mut self, link: LinkId, mut data: BytesMut, stride: usize, payer: Payer) {
         if data.is_empty() {
             return;
         }
@@ -190,9 +180,13 @@ impl Engine {
         self.stats.client_packets_backward += 1;
         self.stats.client_bytes_backward += bytes;
         let exit = c.exit;
-        match self.inner_datagram(id, counter, body) {
-            Ok(Some(inner)) => self.inner_arrived_client(now, exit, inner),
-            Ok(None) => {}
+        match cut(body) {
+            Ok((Piece::Whole, inner)) => self.inner_arrived_client(now, exit, inner),
+            Ok((piece, inner)) => {
+                if let Some(inner) = c.pieces.join(&self.pieces, counter, piece, &inner, &mut self.counters) {
+                    self.inner_arrived_client(now, exit, inner);
+                }
+            }
             Err(reason) => self.counters.count(reason),
         }
     }
@@ -203,20 +197,21 @@ impl Engine {
     pub(crate) fn exit_packet(&mut self, now: Instant, id: CircuitId, counter: u64, body: BytesMut) {
         self.stats.exit_packets_forward += 1;
         self.stats.exit_bytes_forward += (HEADER + body.len()) as u64;
-        match self.inner_datagram(id, counter, body) {
-            Ok(Some(inner)) => self.inner_arrived_exit(now, id, inner),
-            Ok(None) => {}
+        match cut(body) {
+            Ok((Piece::Whole, inner)) => self.inner_arrived_exit(now, id, inner),
+            Ok((piece, inner)) => self.piece_arrived_exit(now, id, counter, piece, &inner),
             Err(reason) => self.counters.count(reason),
         }
     }
 
-    /// The inner datagram of an opened body; none while pieces of it are missing.
-    fn inner_datagram(&mut self, id: CircuitId, counter: u64, body: BytesMut) -> Result<Option<BytesMut>, Reason> {
-        let (piece, inner) = cut(body)?;
-        Ok(match piece {
-            Piece::Whole => Some(inner),
-            piece => self.pieces.join(id, counter, piece, &inner, &mut self.counters),
-        })
+    /// A piece of an inner datagram reached this exit.
+    pub(crate) fn piece_arrived_exit(&mut self, now: Instant, id: CircuitId, counter: u64, piece: Piece, bytes: &[u8]) {
+        let Some(Circuit::Exit(c)) = self.circuits.get_mut(&id) else {
+            return self.counters.count(Reason::CircuitUnknown);
+        };
+        if let Some(inner) = c.pieces.join(&self.pieces, counter, piece, bytes, &mut self.counters) {
+            self.inner_arrived_exit(now, id, inner);
+        }
     }
 }
 
@@ -234,6 +229,8 @@ fn cut(mut body: BytesMut) -> Result<(Piece, BytesMut), Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wayfare_types::Counters;
+    use wayfare_wire::{PieceJoiner, PieceQuota};
 
     /// The model of a batch is its packets one at a time.
     #[test]
@@ -265,6 +262,34 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_goes_in_pieces_and_comes_together_again() {
+        let (mut room, quota, mut counters) = (Room::default(), PieceQuota::new(1), Counters::default());
+        for class in [SizeClass::M, SizeClass::L] {
+            let (stride, segment) = (FAST_HEADER + class.body_bytes(), class.spanned_bytes());
+            // Two full ones and a third of two packets.
+            let inner: Vec<u8> = (0..segment * 2 + class.inner_bytes() + 1).map(|i| (i * 7) as u8).collect();
+            let mut counter = u64::MAX - 3;
+            let seal = |_: &mut [u8]| {
+                counter = counter.wrapping_add(1);
+                Ok(counter)
+            };
+            let (data, result) = room.fill(class, 9, &inner, segment, seal);
+            assert_eq!((result, data.len()), (Ok(()), (2 * SizeClass::SPAN + 2) * stride));
+            let mut joiner = PieceJoiner::default();
+            let joined: Vec<BytesMut> = data
+                .chunks(stride)
+                .filter_map(|packet| {
+                    let header = Header::parse(&packet[FREE..]).unwrap();
+                    let (piece, part) = cut(BytesMut::from(&packet[FAST_HEADER..])).unwrap();
+                    joiner.join(&quota, header.counter, piece, &part, &mut counters)
+                })
+                .collect();
+            assert_eq!(joined, inner.chunks(segment).collect::<Vec<_>>());
+        }
+        assert_eq!(counters.get(Reason::PieceLost), 0);
+    }
+
+    #[test]
     fn what_is_refused_ends_the_batch_and_leaves_whole_packets() {
         let mut room = Room::default();
         let class = SizeClass::M;
@@ -275,7 +300,8 @@ mod tests {
         };
         let (data, result) = room.fill(class, 1, &[1; 4800], 1200, seal);
         assert_eq!((result, data.len()), (Err(Reason::KeyWorn), 2 * (FAST_HEADER + class.body_bytes())));
-        let (data, result) = room.fill(class, 1, &[1; SPAN_BYTES_MAX + 1], SPAN_BYTES_MAX + 1, |_| Ok(0));
+        let large = SizeClass::M.spanned_bytes() + 1;
+        let (data, result) = room.fill(class, 1, &vec![1; large], large, |_| Ok(0));
         assert_eq!((result, data.len()), (Err(Reason::PayloadLength), 0));
     }
 

@@ -4,7 +4,7 @@ use wayfare_onion::{BackwardHop, ForwardHop, HopKeys, ReplyKey, Role, open_setup
 use wayfare_quic::Instant;
 use wayfare_relay::{Duty, LinkId, Next};
 use wayfare_types::{NodeId, Reason};
-use wayfare_wire::{Control, REPLY_BYTES, SETUP_BYTES, SizeClass};
+use wayfare_wire::{Control, PieceJoiner, REPLY_BYTES, SETUP_BYTES, SizeClass};
 
 use crate::api::{CircuitId, Event, Output};
 use crate::circuits::{Circuit, ExitCircuit, RelayCircuit, SETUP_TIMEOUT};
@@ -79,8 +79,16 @@ impl Engine {
                     }
                 };
                 let backward = BackwardHop::new(opened.suite, &opened.keys.backward, opened.keys.backward_start);
-                let circuit =
-                    ExitCircuit { prev, forward_cid, backward, class: opened.class, weight: 0, moved: [0; 2], credit };
+                let circuit = ExitCircuit {
+                    prev,
+                    forward_cid,
+                    backward,
+                    class: opened.class,
+                    weight: 0,
+                    moved: [0; 2],
+                    credit,
+                    pieces: PieceJoiner::default(),
+                };
                 self.insert_circuit(id, Circuit::Exit(Box::new(circuit)));
                 circle.into_iter().for_each(|begin| self.close_circle(now, begin, id, connection));
                 self.stats.setups_accepted += 1;

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wayfare_onion::gcm::{Gcm, open, seal};
 use wayfare_onion::Suite;
+use wayfare_onion::gcm::{Gcm, open, seal};
 
 type Input<'a> = (bool, [u8; 32], [u8; 12], &'a [u8], u16, u8, &'a [u8]);
 

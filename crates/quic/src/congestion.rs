@@ -72,7 +72,16 @@ impl Controller for LinkSegments {
         self.cubic.on_sent(now, bytes, last_packet_number);
     }
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
-        self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
+        if self.jumbo {
+            return self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
+        }
+        // CUBIC grows by a segment at most each time it hears of an acknowledged packet: of several, it hears one by one.
+        let mut rest = bytes;
+        while rest > 0 {
+            let one = rest.min(LINK_MTU_MAX as u64);
+            self.cubic.on_ack(now, sent, one, app_limited, rtt);
+            rest -= one;
+        }
     }
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest_acked: Option<u64>) {
         self.cubic.on_end_acks(now, in_flight, app_limited, largest_acked);

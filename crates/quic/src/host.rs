@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use rustls::pki_types::CertificateDer;
 use wayfare_types::NodeId;
 
-use crate::spans::Spans;
+use crate::spans::{Spans, Verdict};
 use crate::{Instant, tls};
 
 /// What a host is made of.
@@ -221,12 +221,19 @@ impl QuicHost {
         self.slots.get_mut(&handle)?.conn.datagrams().recv()
     }
 
-    /// Whether a connection loses so little that a datagram of several packets is worth sending. What is not sent is lost to it; that is how it
-    /// comes back to smaller ones.
+    /// Whether a datagram of several packets, or a batch of them, is to be sent: a connection that loses much goes back to small ones. It begins
+    /// anew then, as on another path; what it still probes with is not to be sent.
     pub fn may_span(&mut self, now: Instant, handle: ConnectionHandle) -> bool {
         let Some(Slot { conn, spans, .. }) = self.slots.get_mut(&handle) else { return false };
         let path = conn.stats().path;
-        spans.allowed(now, path.sent_packets, path.congestion_events)
+        match spans.judge(now, path.rtt, path.sent_packets, path.congestion_events) {
+            Verdict::Allowed => true,
+            Verdict::Ended => {
+                conn.path_changed(now);
+                true
+            }
+            Verdict::Refused => false,
+        }
     }
 
     /// Who is at the other end, once connected.

@@ -15,7 +15,7 @@ const INNER_MTU_MIN: u16 = 1200;
 /// How long after a jumbo connection has become smaller it looks whether its path takes more again.
 const MTU_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// How long after a probe that was lost, or after it has lost them, a connection tries datagrams of several packets again.
+/// How long after probes that were lost a connection tries datagrams of several packets again.
 const SPAN_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Acknowledgements are packets too, on every hop: ask for few (draft-ietf-quic-ack-frequency).
@@ -77,8 +77,8 @@ pub struct InnerSizes {
 
 /// An inner connection between client and exit, whose datagrams go in onion packets of a fixed size, one or several each.
 ///
-/// Datagrams of several packets are tried once there is a connection, by one probe of the largest size, and given up as on a path that has become
-/// narrower (RFC 8899) when they are not sent any more ([`QuicHost::may_span`](crate::QuicHost::may_span)).
+/// Datagrams of several packets are tried once there is a connection, by one probe of the largest size (as in RFC 8899), and given up where too many
+/// are lost ([`QuicHost::may_span`](crate::QuicHost::may_span)).
 ///
 /// Jumbo circuits end with the links that carry them, and their connections must be able to go on over smaller ones: so those begin
 /// with what every circuit carries and find out what theirs takes (RFC 8899), anew whenever they have moved.
@@ -105,8 +105,8 @@ pub fn inner_transport(sizes: InnerSizes, windows: InnerWindows, idle_ms: u32) -
         t.initial_mtu(INNER_MTU_MIN).min_mtu(INNER_MTU_MIN).mtu_discovery_config(Some(discovery));
     } else if spanned > mtu {
         let mut discovery = MtuDiscoveryConfig::default();
-        // More than half of what there is between the two: the first probe is the last.
-        let change = (spanned - mtu) / 2 + 1;
+        // More than half of what there is between the two: no size but the largest is probed.
+        let change = (spanned - mtu) / 2 + 2;
         discovery
             .upper_bound(spanned)
             .minimum_change(change)

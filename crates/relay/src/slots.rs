@@ -399,7 +399,7 @@ mod tests {
         ] {
             let mut slots = Slab::new();
             slots.push(Slot::new(1, 1, 100, duty));
-            let slot = slots.get(0).unwrap();
+            let slot = slots.get(0).expect("just pushed");
             let start = std::ptr::from_ref(slot) as usize;
             assert_eq!((start % 64, size_of::<Slot>()), (0, 896));
             let word = match &slot.duty {

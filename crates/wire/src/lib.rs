@@ -26,7 +26,7 @@ pub use halves::Joiner;
 pub use host::Host;
 pub use packet::{Datagram, Header, Packet, Part};
 pub use payload::{get_payload, put_payload};
-pub use pieces::{Piece, PieceJoiner};
+pub use pieces::{Piece, PieceJoiner, PieceQuota};
 pub use request::{Answer, Request, Status};
 pub use window::{FlowWindow, WindowDecoder};
 

@@ -10,4 +10,5 @@ mod classes;
 mod credits;
 mod hostile;
 mod network;
+mod pieces;
 mod walk;

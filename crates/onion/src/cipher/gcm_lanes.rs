@@ -71,7 +71,7 @@ impl<const KEYS: usize> Gcm<KEYS> {
         available().then(|| unsafe { Self::expanded(key) })
     }
 
-    /// Whether `tag` belongs to the ciphertext in `data`, which becomes the plaintext (or noise when not).
+    /// Whether `tag` belongs to the ciphertext in `data`, which becomes the plaintext (or what nobody may read when not).
     #[inline]
     pub(super) fn open(&self, nonce: &[u8; 12], aad: &[u8], tag: &[u8; TAG], data: &mut [u8]) -> bool {
         // SAFETY: `new` has found the features.
@@ -93,7 +93,7 @@ impl<const KEYS: usize> Gcm<KEYS> {
         let zero = encrypted(&out.keys(), _mm_setzero_si128());
         // Products of reflected numbers stand one bit too low: times x now, nothing is to be shifted later.
         let hash = u128::from_le_bytes(bytes(reflected(zero)));
-        let hash = hash << 1 ^ if hash >> 127 == 0 { 0 } else { POLYNOMIAL };
+        let hash = hash << 1 ^ POLYNOMIAL & 0u128.wrapping_sub(hash >> 127);
         let first = _mm512_zextsi128_si512(block(&hash.to_le_bytes()));
         let mut power = first;
         for place in out.powers.iter_mut().rev() {

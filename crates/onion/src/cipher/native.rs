@@ -47,7 +47,7 @@ impl Aead {
         Self::Ring(LessSafeKey::new(key.expect("the suite's own key length")))
     }
 
-    /// Whether `tag` belongs to the ciphertext in `data`, which becomes the plaintext (or noise when not).
+    /// Whether `tag` belongs to the ciphertext in `data`, which becomes the plaintext (or what nobody may read when not).
     #[inline]
     pub(crate) fn open(&self, nonce: [u8; 12], aad: &[u8], tag: &[u8; TAG], data: &mut [u8]) -> bool {
         match self {
