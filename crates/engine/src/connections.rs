@@ -116,11 +116,7 @@ impl Engine {
         conn.expecting_since = now;
         conn.asked_at = None;
         conn.stalled_told = None;
-        if let Some(quic) = self.inner.client.conn(conn.handle) {
-            // Congestion state and round trip belong to the old path; a new connection id keeps the two apart for others.
-            quic.path_changed(now);
-            quic.local_address_changed();
-        }
+        self.inner.client.moved(now, conn.handle);
         Ok(())
     }
 

@@ -43,10 +43,15 @@ pub(crate) fn sizes(class: SizeClass) -> InnerSizes {
 
 /// As many packets as go out with one call.
 fn segments(mtu: u16) -> usize {
-    let mtu = usize::from(mtu);
-    let spans = [SizeClass::M, SizeClass::L].iter().any(|class| class.spanned_bytes() == mtu);
-    let packets = if spans { SizeClass::SPAN } else { 1 };
-    (BATCH_BYTES / ((FAST_HEADER + TAGS + 2) * packets + mtu)).min(SEGMENTS_MAX)
+    let (mtu, small, large) = (usize::from(mtu), SizeClass::M, SizeClass::L);
+    let bytes = if mtu == large.spanned_bytes() {
+        SizeClass::SPAN * large.fast_bytes()
+    } else if mtu > large.inner_bytes() && mtu < large.spanned_bytes() {
+        mtu.div_ceil(small.inner_bytes()) * small.fast_bytes()
+    } else {
+        FAST_HEADER + TAGS + 2 + mtu
+    };
+    (BATCH_BYTES / bytes).min(SEGMENTS_MAX)
 }
 
 /// Which end of an inner connection this node is.
@@ -228,7 +233,7 @@ impl Engine {
                 };
                 let segment = transmit.segment_size.unwrap_or(transmit.size);
                 if self.spans(circuit, segment)
-                    && !handle.is_some_and(|h| self.inner.host(side).is_some_and(|host| host.may_span(now, h)))
+                    && !handle.is_some_and(|h| self.inner.host(side).is_some_and(|host| host.may_span(now, h, segment)))
                 {
                     (0..transmit.size.div_ceil(segment)).for_each(|_| self.counters.count(Reason::SpanRefused));
                     continue;

@@ -46,7 +46,7 @@ impl Room {
         }
         let mut result = Ok(());
         // A jumbo connection that has moved to smaller packets has to find that out.
-        if segment.min(inner.len()) > most * SizeClass::SPAN {
+        if segment.min(inner.len()) > class.spanned_bytes() {
             return (BytesMut::new(), Err(Reason::PayloadLength));
         }
         let pieces = inner.chunks(segment).flat_map(|datagram| {
@@ -300,9 +300,11 @@ mod tests {
         };
         let (data, result) = room.fill(class, 1, &[1; 4800], 1200, seal);
         assert_eq!((result, data.len()), (Err(Reason::KeyWorn), 2 * (FAST_HEADER + class.body_bytes())));
-        let large = SizeClass::M.spanned_bytes() + 1;
-        let (data, result) = room.fill(class, 1, &vec![1; large], large, |_| Ok(0));
-        assert_eq!((result, data.len()), (Err(Reason::PayloadLength), 0));
+        for class in SizeClass::ALL {
+            let large = class.spanned_bytes() + 1;
+            let (data, result) = room.fill(class, 1, &vec![1; large], large, |_| Ok(0));
+            assert_eq!((result, data.len()), (Err(Reason::PayloadLength), 0), "{class:?}");
+        }
     }
 
     #[test]

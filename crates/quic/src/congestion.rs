@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
 
+use crate::transport::SPAN_MTU_MAX;
 use crate::{Instant, LINK_MTU_MAX};
 
 /// A link's controller, whose window never moves. Every packet on a link belongs to an inner connection that controls
@@ -45,17 +46,14 @@ impl ControllerFactory for PassThrough {
 /// CUBIC's window grows by segments, and inner datagrams are smaller than a path's, since every layer takes its part. Left
 /// at that, a circuit would be worth less than any plain connection beside it, by just that part, wherever losses set the
 /// rate. What an inner datagram fills on a link is a whole packet, so a whole packet is what growth is counted in.
-/// A datagram of several packets is no larger segment: it grows as if each went alone.
+/// A datagram of several packets is no larger segment: it grows as if each went alone. Of jumbo packets, each is one.
 #[derive(Debug)]
-pub struct InnerCubic {
-    /// Its packets are larger than Ethernet's.
-    pub jumbo: bool,
-}
+pub struct InnerCubic;
 
 impl ControllerFactory for InnerCubic {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
         let cubic = Arc::new(CubicConfig::default()).build(now, LINK_MTU_MAX as u16);
-        Box::new(LinkSegments { cubic, jumbo: self.jumbo, least: 2 * u64::from(mtu) })
+        Box::new(LinkSegments { cubic, jumbo: false, least: 2 * u64::from(mtu) })
     }
 }
 
@@ -91,9 +89,8 @@ impl Controller for LinkSegments {
     }
     fn on_mtu_update(&mut self, mtu: u16) {
         self.least = 2 * u64::from(mtu);
-        if self.jumbo {
-            self.cubic.on_mtu_update(mtu.max(LINK_MTU_MAX as u16));
-        }
+        self.jumbo = usize::from(mtu) > SPAN_MTU_MAX;
+        self.cubic.on_mtu_update(if self.jumbo { mtu } else { LINK_MTU_MAX as u16 });
     }
     fn window(&self) -> u64 {
         self.cubic.window().max(self.least)

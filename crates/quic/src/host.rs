@@ -223,7 +223,7 @@ impl QuicHost {
 
     /// Whether a datagram of several packets, or a batch of them, is to be sent: a connection that loses much goes back to small ones. It begins
     /// anew then, as on another path; what it still probes with is not to be sent.
-    pub fn may_span(&mut self, now: Instant, handle: ConnectionHandle) -> bool {
+    pub fn may_span(&mut self, now: Instant, handle: ConnectionHandle, bytes: usize) -> bool {
         let Some(Slot { conn, spans, .. }) = self.slots.get_mut(&handle) else { return false };
         let path = conn.stats().path;
         match spans.judge(now, path.rtt, path.sent_packets, path.congestion_events) {
@@ -232,7 +232,25 @@ impl QuicHost {
                 conn.path_changed(now);
                 true
             }
+            // No probe: a peer whose new path failed has gone back to the one before, and to its datagrams.
+            Verdict::Refused if bytes <= usize::from(conn.current_mtu()) => {
+                conn.path_changed(now);
+                true
+            }
             Verdict::Refused => false,
+        }
+    }
+
+    /// A connection goes on over another path: what was found out about the one before means nothing, and a new connection id keeps the two apart
+    /// for others.
+    pub fn moved(&mut self, now: Instant, handle: ConnectionHandle) {
+        if let Some(conn) = self.conn(handle) {
+            conn.path_changed(now);
+            conn.local_address_changed();
+        }
+        if let Some(slot) = self.slots.get_mut(&handle) {
+            let path = slot.conn.stats().path;
+            slot.spans = Spans::since(path.sent_packets, path.congestion_events);
         }
     }
 

@@ -35,6 +35,11 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
+    /// Of a connection that had sent so many packets, and found some lost so many times, on another path.
+    pub(crate) fn since(sent: u64, found: u64) -> Self {
+        Self { since: sent, seen: found, ..Self::default() }
+    }
+
     /// Of a connection that has sent so many packets so far and has found some lost so many times. What it finds within a round trip
     /// counts once, as for congestion control: the burst at the end of slow start says nothing about the path.
     pub(crate) fn judge(&mut self, now: Instant, rtt: Duration, sent: u64, found: u64) -> Verdict {
@@ -42,7 +47,7 @@ impl Spans {
             if now < until {
                 return Verdict::Refused;
             }
-            *self = Self { since: sent, seen: found, ..Self::default() };
+            *self = Self::since(sent, found);
         }
         if found > self.seen {
             self.seen = found;

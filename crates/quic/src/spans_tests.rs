@@ -151,7 +151,7 @@ fn download(path: Path, spanned: u16, bytes: usize) -> Download {
                     host.poll_transmit_sized(now, |mtu| 64_000 / usize::from(mtu), &mut buf)
                 {
                     let segment = transmit.segment_size.unwrap_or(transmit.size);
-                    if segment > PACKET.into() && !handle.is_some_and(|h| host.may_span(now, h)) {
+                    if segment > PACKET.into() && !handle.is_some_and(|h| host.may_span(now, h, segment)) {
                         refused = true;
                         continue;
                     }

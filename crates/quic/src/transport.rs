@@ -10,6 +10,9 @@ use crate::{InnerCubic, PassThrough};
 /// The largest UDP payload that links try: Ethernet's 1,500 bytes less the headers of IPv6 and UDP.
 pub const LINK_MTU_MAX: usize = 1452;
 
+/// The largest inner datagram that may go in several packets of such a path; what is larger goes in a larger one.
+pub(crate) const SPAN_MTU_MAX: usize = 5 * LINK_MTU_MAX;
+
 /// What every circuit carries, and QUIC needs (RFC 9000, section 14).
 const INNER_MTU_MIN: u16 = 1200;
 /// How long after a jumbo connection has become smaller it looks whether its path takes more again.
@@ -84,7 +87,6 @@ pub struct InnerSizes {
 /// with what every circuit carries and find out what theirs takes (RFC 8899), anew whenever they have moved.
 pub fn inner_transport(sizes: InnerSizes, windows: InnerWindows, idle_ms: u32) -> TransportConfig {
     let InnerSizes { packet: mtu, spanned } = sizes;
-    let jumbo = usize::from(mtu) > LINK_MTU_MAX;
     let mut t = TransportConfig::default();
     t.max_idle_timeout(idle(idle_ms))
         .datagram_receive_buffer_size(Some(1 << 20))
@@ -94,12 +96,12 @@ pub fn inner_transport(sizes: InnerSizes, windows: InnerWindows, idle_ms: u32) -
         .stream_receive_window(VarInt::from_u32(windows.stream_bytes))
         .receive_window(VarInt::from_u32(windows.connection_bytes))
         .send_window(u64::from(windows.connection_bytes))
-        .congestion_controller_factory(Arc::new(InnerCubic { jumbo }))
+        .congestion_controller_factory(Arc::new(InnerCubic))
         .packet_threshold(16)
         // The count thins acknowledgements where there are many. A slow or lossy path must not wait for the count: every
         // millisecond of delay is one more of round trip to congestion control.
         .ack_frequency_config(Some(thin_acknowledgements((ACK_EVERY_BYTES / u32::from(spanned)).clamp(4, 24), 4)));
-    if jumbo {
+    if usize::from(mtu) > LINK_MTU_MAX {
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(mtu).minimum_change(64).interval(MTU_AGAIN_AFTER).black_hole_cooldown(MTU_AGAIN_AFTER);
         t.initial_mtu(INNER_MTU_MIN).min_mtu(INNER_MTU_MIN).mtu_discovery_config(Some(discovery));

@@ -36,10 +36,6 @@ reasons! {
     PayloadLength = "payload_length",
     /// A half whose other half never came.
     HalfLost = "half_lost",
-    /// A piece of an inner datagram of which others are missing.
-    PieceLost = "piece_lost",
-    /// A datagram of several packets that is not sent, as its connection loses too many.
-    SpanRefused = "span_refused",
     /// The key of this circuit is worn out (2^28 packets).
     KeyWorn = "key_worn",
     /// The next link's queue is full.
@@ -102,7 +98,7 @@ reasons! {
     FragmentMalformed = "fragment_malformed",
     /// A datagram of which fragments are missing.
     FragmentLost = "fragment_lost",
-    /// A reader that did not read was dropped to keep the memory quota.
+    /// A reader that did not read was dropped, or a datagram in pieces not begun, to keep a memory quota.
     MemoryQuota = "memory_quota",
     /// A proxy client's request does not parse.
     ProxyMalformed = "proxy_malformed",
@@ -142,6 +138,10 @@ reasons! {
     CreditRent = "credit_rent",
     /// A connection dropped for arrears of rent.
     CreditArrears = "credit_arrears",
+    /// A piece of an inner datagram of which others are missing.
+    PieceLost = "piece_lost",
+    /// A datagram of several packets that is not sent, as its connection loses too many.
+    SpanRefused = "span_refused",
 }
 
 /// How often each reason occurred since the node started.
@@ -180,5 +180,26 @@ impl Counters {
 impl std::ops::AddAssign<&Counters> for Counters {
     fn add_assign(&mut self, other: &Counters) {
         self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a += b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    /// Codes travel between nodes of different versions: a new reason comes last.
+    #[test]
+    fn codes_stay_what_they_were() {
+        for (reason, code) in [
+            (Reason::PacketTruncated, 0),
+            (Reason::KeyWorn, 8),
+            (Reason::Timeout, 27),
+            (Reason::MemoryQuota, 39),
+            (Reason::LinkNarrow, 54),
+            (Reason::CreditArrears, 58),
+            (Reason::SpanRefused, 60),
+        ] {
+            assert_eq!((reason as u8, Reason::ALL[usize::from(code)]), (code, reason));
+        }
     }
 }

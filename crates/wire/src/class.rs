@@ -46,8 +46,8 @@ impl SizeClass {
         self.payload_bytes() - 2
     }
 
-    /// Packets that a datagram spans where a path loses little: what QUIC does per datagram is then done once for that many. Nine such datagrams
-    /// fill what one call sends, and a connection's first window has room for one beside its first request.
+    /// Packets that a datagram spans where a path loses little: what QUIC does per datagram is then done once for that many. Nine or ten such
+    /// datagrams fill what one call sends, and a connection's first window has room for one beside its first request.
     pub const SPAN: usize = 5;
 
     /// The largest inner datagram that is sent, in pieces where it does not fit: full ones, of the classes that Ethernet takes.

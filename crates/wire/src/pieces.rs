@@ -130,11 +130,15 @@ impl PieceJoiner {
             }
             // What was given up has left its place.
             drop(began);
+            if bytes.len() > SPAN_BYTES_MAX {
+                counters.count(Reason::PieceLost);
+                return None;
+            }
             let Some(held) = quota.take() else {
                 counters.count(Reason::MemoryQuota);
                 return None;
             };
-            let mut data = BytesMut::with_capacity((bytes.len() * SizeClass::SPAN).min(SPAN_BYTES_MAX));
+            let mut data = BytesMut::with_capacity(SPAN_BYTES_MAX);
             data.extend_from_slice(bytes);
             self.0 = Some(Partial { next: counter.wrapping_add(1), data, _held: held });
             return None;
@@ -187,6 +191,8 @@ mod tests {
         assert_eq!((counters.get(Reason::PieceLost), quota.held()), (2, 1));
         assert_eq!(joiner.join(&quota, 4, Piece::Last, &[3], &mut counters), Some(BytesMut::from(&[2, 3][..])));
         assert_eq!((counters.get(Reason::PieceLost), quota.held()), (2, 0));
+        assert_eq!(joiner.join(&quota, 5, Piece::First, &[1; SPAN_BYTES_MAX + 1], &mut counters), None);
+        assert_eq!((counters.get(Reason::PieceLost), quota.held()), (3, 0));
     }
 
     #[test]

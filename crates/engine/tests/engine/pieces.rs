@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::network::{Network, Seeded, Wire};
 use wayfare_engine::*;
 use wayfare_types::Random;
@@ -98,12 +100,18 @@ fn what_is_missing_from_a_closed_circuit_is_no_longer_waited_for() {
     let circuit = n.circuit(&[1, 2, 3]);
     let connection = n.connection(circuit);
     let (near, far) = n.flow(connection, 3);
-    let data = random(1 << 20);
-    // Half of it arrives, and what is under way when the link falls silent never does.
-    let got = n.transfer((0, near), (3, far), &data, Duration::from_millis(40));
-    assert!(got.len() < data.len());
-    n.wire(0, 1).loss_percent = 100;
-    n.run(Duration::from_secs(1), |_| false);
+    let mut data = [Bytes::from(random(1 << 20))];
+    // Until the last of a datagram's pieces is lost behind the first link.
+    n.wire(1, 2).loss_percent = 20;
+    let held = n.run(SOON, |n| {
+        while !data[0].is_empty()
+            && let FlowWrite::Wrote(_) = n.nodes[0].flow_write(near, &mut data)
+        {}
+        let _ = n.nodes[3].flow_read(far, 64 << 10);
+        n.nodes[3].pieces_held() > 0
+    });
+    assert!(held);
+    n.wire(1, 2).loss_percent = 0;
     let now = n.now;
     n.nodes[0].circuit_close(now, circuit);
     n.run(Duration::from_secs(5), |_| false);
