@@ -34,6 +34,16 @@ export interface Up {
   admin: string;
 }
 
+/** What `wayfare up --json` says instead. */
+export class StartError extends Error {
+  readonly code: string;
+
+  constructor(name: string, code: string, message: string) {
+    super(`${name} does not come up: ${message}`);
+    this.code = code;
+  }
+}
+
 export interface Answer {
   status: number;
   headers: NodeJS.Dict<string | string[]>;
@@ -74,13 +84,15 @@ export class Node {
     this.#process = child;
     const line = await until(
       `${this.name} up`,
-      () => (child.running ? /^.*(?=\n)/.exec(child.stdout.toString('utf8'))?.[0] : 'ended'),
+      () => /^.*(?=\n)/.exec(child.stdout.toString('utf8'))?.[0] ?? (child.running ? undefined : 'ended'),
       20_000,
     ).catch((error: unknown) => {
       throw new Error(`${this.name} does not come up: ${this.logs}`, { cause: error });
     });
     if (line === 'ended') throw new Error(`${this.name} ended: ${this.logs}`);
-    this.#up = JSON.parse(line) as Up;
+    const said = JSON.parse(line) as Up | { code: string; message: string };
+    if ('code' in said) throw new StartError(this.name, said.code, said.message);
+    this.#up = said;
     return this;
   }
 

@@ -5,7 +5,7 @@ import { Cleanup } from '../harness/cleanup.js';
 import { sha256Of } from '../harness/content.js';
 import { temporaryFolder } from '../harness/folder.js';
 import { Forwarder } from '../harness/forwarder.js';
-import { Node } from '../harness/node.js';
+import { Node, StartError } from '../harness/node.js';
 import { type Origin, startOrigin } from '../harness/origin.js';
 import { Child } from '../harness/process.js';
 import { until, within } from '../harness/wait.js';
@@ -22,20 +22,33 @@ let nodes: Node[];
 let bootstrap: string[];
 
 async function serve(name: string, role: 'relay' | 'exit'): Promise<void> {
-  const forwarder = cleanup.keep(await Forwarder.start());
   const node = cleanup.keep(new Node(name, folder));
-  await node.start({
-    roles: [role],
-    listen: ['127.0.0.1:0'],
-    advertise: [forwarder.address],
-    listen_reliable: [forwarder.address],
-    bootstrap,
-    exit: { allow_loopback: true },
-  });
+  const forwarder = await startBehind(node, role);
   forwarder.target = node.up.addresses[0] as string;
   forwarders.push(forwarder);
   nodes.push(node);
   if (role === 'relay') bootstrap.push(`${node.id}@${forwarder.address}`);
+}
+
+/** The node listens for TCP on the number of the port that its forwarder has for UDP. Somebody may have that: then another forwarder. */
+async function startBehind(node: Node, role: 'relay' | 'exit'): Promise<Forwarder> {
+  for (;;) {
+    const forwarder = cleanup.keep(await Forwarder.start());
+    const config = {
+      roles: [role],
+      listen: ['127.0.0.1:0'],
+      advertise: [forwarder.address],
+      listen_reliable: [forwarder.address],
+      bootstrap,
+      exit: { allow_loopback: true },
+    };
+    try {
+      await node.start(config);
+      return forwarder;
+    } catch (error) {
+      if (!(error instanceof StartError && error.code === 'address_in_use')) throw error;
+    }
+  }
 }
 
 const known = (node: Node, count: number) =>
