@@ -5,11 +5,12 @@ use wayfare_credit::Direction;
 use wayfare_quic::Instant;
 use wayfare_relay::{Command, LinkId, Slots};
 use wayfare_types::{Counters, Reason};
-use wayfare_wire::{Piece, TAGS, get_payload};
+use wayfare_wire::Piece;
 
 use crate::api::CircuitId;
 use crate::circuits::{Circuit, count_moved};
 use crate::engine::Engine;
+use crate::packets::payload;
 
 /// What inner datagrams are copied into, many to one allocation. Small enough that a piece which is kept keeps little else.
 const ARENA_BYTES: usize = 32 << 10;
@@ -85,11 +86,6 @@ impl Engine {
             Err(reason) => self.counters.count(reason),
         }
     }
-}
-
-/// What an opened body has for its end.
-fn payload(body: &[u8]) -> Result<(Piece, &[u8]), Reason> {
-    body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)
 }
 
 /// An inner datagram in memory of its own.

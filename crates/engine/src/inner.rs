@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use wayfare_quic::tls::{self, Identity};
 use wayfare_quic::{
     ConnectionHandle, EndpointConfig, HostConfig, InnerSizes, InnerWindows, Instant, QuicHost,
-    RandomConnectionIdGenerator, ServerConfig, inner_transport,
+    RandomConnectionIdGenerator, SPAN_MTU_MAX, ServerConfig, inner_transport,
 };
 use wayfare_types::{NodeId, Random, Reason};
 use wayfare_wire::fast::FAST_HEADER;
@@ -35,6 +35,9 @@ const SEGMENTS_MAX: usize = 52;
 const BATCH_BYTES: usize = 65_507;
 /// Outputs that may wait before the host is given its turn: few, so that what was just written is still in the cache.
 const OUTPUTS_AHEAD: usize = 4;
+
+// What congestion control takes for several packets is what circuits send in several, and nothing that goes in one.
+const _: () = assert!(SizeClass::L.spanned_bytes() <= SPAN_MTU_MAX && SizeClass::J.inner_bytes() > SPAN_MTU_MAX);
 
 /// How large datagrams on a circuit of a class are.
 pub(crate) fn sizes(class: SizeClass) -> InnerSizes {

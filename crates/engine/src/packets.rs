@@ -39,26 +39,23 @@ impl Room {
     ) -> (BytesMut, Result<(), Reason>) {
         let stride = FAST_HEADER + class.body_bytes();
         let (segment, most) = (segment.max(1), class.inner_bytes());
+        // A jumbo connection that has moved to smaller packets has to find that out.
+        if segment.min(inner.len()) > class.spanned_bytes() {
+            return (BytesMut::new(), Err(Reason::PayloadLength));
+        }
         let bytes = inner.len().div_ceil(segment) * segment.div_ceil(most) * stride;
         if self.0.capacity() < bytes {
             // Takes the old room again where the host has let go of all of it.
             self.0.reserve(bytes.max(ROOM_BYTES));
         }
         let mut result = Ok(());
-        // A jumbo connection that has moved to smaller packets has to find that out.
-        if segment.min(inner.len()) > class.spanned_bytes() {
-            return (BytesMut::new(), Err(Reason::PayloadLength));
-        }
         let pieces = inner.chunks(segment).flat_map(|datagram| {
             let count = datagram.len().div_ceil(most);
             datagram.chunks(most).enumerate().map(move |(i, part)| (Piece::of(i == 0, i + 1 == count), part))
         });
         for (piece, inner) in pieces {
             let at = self.0.len();
-            let Some(length) = piece.length_field(inner.len()) else {
-                result = Err(Reason::PayloadLength);
-                break;
-            };
+            let length = piece.length_field(inner.len()).expect("what fits a payload");
             // Headers and tag slots are written when they are known; the payload is put where it belongs now.
             self.0.extend_from_slice(&[0; FAST_HEADER + TAGS]);
             self.0.extend_from_slice(&length.to_be_bytes());
@@ -215,11 +212,16 @@ impl Engine {
     }
 }
 
+/// What an opened body has for its end.
+#[inline]
+pub(crate) fn payload(body: &[u8]) -> Result<(Piece, &[u8]), Reason> {
+    body.get(TAGS..).ok_or(Reason::PacketTruncated).and_then(get_payload)
+}
+
 /// Cuts what a payload has out of an opened body, without a copy.
 #[inline]
 fn cut(mut body: BytesMut) -> Result<(Piece, BytesMut), Reason> {
-    let payload = body.get(TAGS..).ok_or(Reason::PacketTruncated)?;
-    let (piece, inner) = get_payload(payload)?;
+    let (piece, inner) = payload(&body)?;
     let bytes = inner.len();
     body.advance(TAGS + 2);
     body.truncate(bytes);

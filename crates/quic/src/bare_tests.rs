@@ -1,38 +1,19 @@
 #![allow(clippy::disallowed_methods, reason = "any instant serves as the origin of virtual time")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use quinn_proto::{ConnectionHandle, EndpointConfig, RandomConnectionIdGenerator};
+use quinn_proto::ConnectionHandle;
 
+use crate::test_host::{CONNECTION_ID_BYTES, host};
 use crate::tls::{Identity, SERVER_NAME, inner_client, inner_server, link_client, link_server};
-use crate::{
-    Dir, HostConfig, InnerSizes, InnerWindows, Instant, QuicEvent, QuicHost, ServerConfig, StreamId, inner_transport,
-};
+use crate::{Dir, InnerSizes, InnerWindows, Instant, QuicEvent, QuicHost, StreamId, inner_transport};
 
 const MTU: u16 = 1312;
 const WINDOWS: InnerWindows = InnerWindows { stream_bytes: 1 << 20, connection_bytes: 4 << 20 };
-const CONNECTION_ID_BYTES: usize = 16;
 /// Found in no packet by chance.
 const WORDS: &[u8] = b"what an application says to its origin, in the clear";
-
-fn host(server: Option<ServerConfig>) -> QuicHost {
-    let mut endpoint = EndpointConfig::default();
-    endpoint.grease_quic_bit(false);
-    if server.is_some() {
-        endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)));
-    }
-    QuicHost::new(HostConfig {
-        endpoint: Arc::new(endpoint),
-        server: server.map(Arc::new),
-        retry_above: 64,
-        max_connections: 64,
-        mtu_discovery: true,
-        rng_seed: Some([5; 32]),
-    })
-}
 
 /// A client and its exit. What passes between them is kept.
 struct Ends {

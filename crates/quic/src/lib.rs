@@ -17,6 +17,8 @@ mod listener;
 
 mod provider;
 mod spans;
+#[cfg(test)]
+mod test_host;
 pub mod tls;
 mod transport;
 
@@ -29,7 +31,7 @@ pub use quinn_proto::{
     FinishError, RandomConnectionIdGenerator, ReadError, ReadableError, SendDatagramError, ServerConfig, Side,
     StreamId, Transmit, TransportConfig, VarInt, WriteError,
 };
-pub use transport::{InnerSizes, InnerWindows, LINK_MTU_MAX, inner_transport, link_transport};
+pub use transport::{InnerSizes, InnerWindows, LINK_MTU_MAX, SPAN_MTU_MAX, inner_transport, link_transport};
 
 /// The clock's type: what the host passes in.
 #[cfg(not(target_family = "wasm"))]

@@ -4,17 +4,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use quinn_proto::{EndpointConfig, RandomConnectionIdGenerator};
-
+use crate::test_host::host;
 use crate::tls::{Identity, SERVER_NAME, inner_client, inner_server};
-use crate::{
-    ConnectionHandle, Dir, HostConfig, InnerSizes, InnerWindows, Instant, QuicEvent, QuicHost, ServerConfig, Side,
-    StreamId, inner_transport,
-};
+use crate::{ConnectionHandle, Dir, InnerSizes, InnerWindows, Instant, QuicEvent, Side, StreamId, inner_transport};
+use bytes::BytesMut;
 
 const PACKET: u16 = 1312;
 const SPANNED: u16 = 5 * PACKET;
@@ -91,22 +86,6 @@ impl Way {
         self.arrivals.peek().is_some_and(|Reverse((at, ..))| *at <= by_us).then_some(())?;
         self.arrivals.pop().map(|Reverse((.., data))| BytesMut::from(&data[..]))
     }
-}
-
-fn host(server: Option<ServerConfig>) -> QuicHost {
-    let mut endpoint = EndpointConfig::default();
-    endpoint.grease_quic_bit(false).max_udp_payload_size(16_236).unwrap();
-    if server.is_some() {
-        endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(16)));
-    }
-    QuicHost::new(HostConfig {
-        endpoint: Arc::new(endpoint),
-        server: server.map(Arc::new),
-        retry_above: 64,
-        max_connections: 64,
-        mtu_discovery: true,
-        rng_seed: Some([5; 32]),
-    })
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::{InnerCubic, PassThrough};
 pub const LINK_MTU_MAX: usize = 1452;
 
 /// The largest inner datagram that may go in several packets of such a path; what is larger goes in a larger one.
-pub(crate) const SPAN_MTU_MAX: usize = 5 * LINK_MTU_MAX;
+pub const SPAN_MTU_MAX: usize = 5 * LINK_MTU_MAX;
 
 /// What every circuit carries, and QUIC needs (RFC 9000, section 14).
 const INNER_MTU_MIN: u16 = 1200;

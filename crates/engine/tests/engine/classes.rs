@@ -3,18 +3,11 @@
 use std::time::Duration;
 
 use wayfare_engine::*;
-use wayfare_types::Random;
 
-use crate::network::{Network, Seeded};
+use crate::network::{Network, random};
 
 const SOON: Duration = Duration::from_secs(30);
 const JUMBO: usize = 16_384;
-
-fn random(bytes: usize) -> Vec<u8> {
-    let mut out = vec![0; bytes];
-    Seeded(5).fill(&mut out);
-    out
-}
 
 fn jumbo_network(relays: usize) -> Network {
     let mut n = Network::new(relays, 1, Limits::default());

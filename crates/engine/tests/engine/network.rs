@@ -22,6 +22,13 @@ impl Random for Seeded {
     }
 }
 
+/// So many bytes that no part of the code would guess, the same each time.
+pub fn random(bytes: usize) -> Vec<u8> {
+    let mut out = vec![0; bytes];
+    Seeded(7).fill(&mut out);
+    out
+}
+
 enum Cargo {
     Packet(Vec<u8>),
     Control(Vec<u8>),

@@ -4,17 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::network::{Network, Seeded, Wire};
+use crate::network::{Network, Wire, random};
 use wayfare_engine::*;
-use wayfare_types::Random;
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn random(bytes: usize) -> Vec<u8> {
-    let mut out = vec![0; bytes];
-    Seeded(7).fill(&mut out);
-    out
-}
 
 #[test]
 fn where_nothing_is_lost_datagrams_span_packets_that_are_as_large_as_ever() {

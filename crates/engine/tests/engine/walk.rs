@@ -4,15 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::network::{Network, Seeded, Wire};
+use crate::network::{Network, Wire, random};
 use wayfare_engine::*;
-use wayfare_types::Random;
-
-fn random(bytes: usize) -> Vec<u8> {
-    let mut out = vec![0; bytes];
-    Seeded(7).fill(&mut out);
-    out
-}
 
 const SOON: Duration = Duration::from_secs(60);
 
